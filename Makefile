@@ -1,0 +1,45 @@
+# Everything is installed into .venv in the checkout. `make help` lists the targets.
+PYTHON ?= python3
+RUN_FLAGS ?= --capture build/run.pcapng
+PYTEST_FLAGS ?=
+PYTEST := .venv/bin/pytest
+MICROPYTHON_FLAG := $(if $(MICROPYTHON),--micropython $(MICROPYTHON))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all soak bench lint bootstrap-run bootstrap-dev bootstrap-bench
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "  RUN_SECONDS=15 make run      end by itself 15 s after the page is first served"
+	@echo "  MICROPYTHON=PATH make run    use this MicroPython interpreter"
+	@echo "  PYTHON=python3.12 make setup make .venv with this Python (3.11 or newer)"
+
+setup: bootstrap-dev  ## install the run-only and development packages into .venv
+
+bootstrap-run bootstrap-dev bootstrap-bench: bootstrap-%:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "viperip: no $(PYTHON) here: install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) host_tools/bootstrap.py run $(filter-out run,$*)
+
+run: bootstrap-run  ## run the demo board: a MicroPython web server on its own TCP/IP
+	@mkdir -p build
+	@exec .venv/bin/viperip sim $(RUN_FLAGS) $(MICROPYTHON_FLAG)
+
+lint: bootstrap-dev  ## ruff, and mypy for the host tools and for the firmware
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/mypy --config-file host_tools/mypy_firmware.ini
+
+test: lint  ## lint and every test that needs no root (at most 5 minutes)
+	$(PYTEST) -m "not soak" $(PYTEST_FLAGS)
+
+test-all: lint  ## CI: everything, as root; what cannot run is a failure (at most 20 minutes)
+	.venv/bin/python -m viperip_host.unix32
+	VIPERIP_TEST_ALL=1 $(PYTEST) -m "not soak" $(PYTEST_FLAGS)
+
+soak: bootstrap-dev  ## the long tests
+	$(PYTEST) -m soak --timeout 7200 $(PYTEST_FLAGS)
+
+bench: bootstrap-dev bootstrap-bench  ## speed of the stack beside PyTCP (as root)
+	.venv/bin/python -m tests.bench
