@@ -1,0 +1,52 @@
+# Bytecode twin of viper/tcp.py.
+
+
+def demux(table, rows, buf, ip, off):
+    key = bytes(buf[ip + 12 : ip + 20]) + bytes(buf[off : off + 4])
+    for i in range(rows):
+        if bytes(table[i * 12 : i * 12 + 12]) == key:
+            return i
+    return -1
+
+
+def _be32(buf, off):
+    return buf[off] << 24 | buf[off + 1] << 16 | buf[off + 2] << 8 | buf[off + 3]
+
+
+def _diff(a, b):
+    d = (a - b) & 0xFFFFFFFF
+    if d & 0x80000000:
+        d -= 0x100000000
+    return max(-0x20000000, min(0x1FFFFFFF, d))
+
+
+def segment_parse(buf, off, n, words, out):
+    h = buf[off + 12] >> 4 << 2
+    if h < 20 or h > n:
+        return -1
+    seq = _be32(buf, off + 4)
+    ack = _be32(buf, off + 8)
+    out[0] = _diff(seq, words[1])
+    out[1] = _diff(ack, words[0])
+    out[2] = buf[off + 14] << 8 | buf[off + 15]
+    out[3] = buf[off + 13]
+    out[4] = h
+    out[5] = _diff(seq, words[2])
+    out[6] = _diff(ack, words[3])
+    return 0
+
+
+def segment_build(buf, off, row, at, words, nxt, fw, h):
+    flags = fw >> 16
+    buf[off : off + 2] = row[at + 10 : at + 12]
+    buf[off + 2 : off + 4] = row[at + 8 : at + 10]
+    seq = (words[0] + nxt) & 0xFFFFFFFF
+    ack = words[1] if flags & 16 else 0
+    for i in range(4):
+        buf[off + 4 + i] = seq >> (24 - 8 * i) & 0xFF
+        buf[off + 8 + i] = ack >> (24 - 8 * i) & 0xFF
+    buf[off + 12] = h << 2
+    buf[off + 13] = flags
+    buf[off + 14] = fw >> 8 & 0xFF
+    buf[off + 15] = fw & 0xFF
+    buf[off + 16 : off + 20] = bytes(4)

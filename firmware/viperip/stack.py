@@ -1,0 +1,256 @@
+# The stack: interfaces, protocols, one clock, one poll loop.
+#
+# Time is a count of milliseconds masked to 30 bits, so that it is a small int on a 32-bit port;
+# deadlines are compared by after(), never by < and >.
+import time
+
+_MASK = const(0x3FFFFFFF)
+_HALF = const(0x20000000)
+_IDLE_MS = const(1000)
+_FRAMES_PER_POLL = const(16)
+
+
+def diff(a, b):
+    """a - b in milliseconds, for two times at most 2**29 ms (six days) apart."""
+    d = (a - b) & _MASK
+    if d >= _HALF:
+        d = d - _MASK - 1
+    return d
+
+
+class Timer:
+    """A deadline with a method to run. Subclasses define expire(now)."""
+
+    due = -1  # time at which expire() runs, -1: not armed
+
+    def expire(self, now):
+        pass
+
+
+class Stack:
+    """All state of one TCP/IP host. Several may live in one interpreter.
+
+    ticks: a function that returns milliseconds (default time.ticks_ms); random: a function
+    that returns n random bytes (default os.urandom).
+    """
+
+    def __init__(self, ticks=None, random=None, hostname="viperip"):
+        self._ticks = ticks or time.ticks_ms
+        self.urandom = random or _urandom()
+        self.hostname = hostname
+        self.tcp_buffer = _tcp_buffer()
+        self.now = self._ticks() & _MASK
+        self.boot = time.time()
+        self.stats = {"internal_error": 0, "no_memory": 0, "tx_no_buffer": 0}
+        self.interfaces = []
+        self.generation = 0  # changes whenever an address or a route does
+        self.timers = []
+        self.strict = False  # tests: let an internal error out of poll()
+        self.last_error = None
+        self._next = (self.now + _IDLE_MS) & _MASK
+        self._held = 0
+        self._pending = False
+        self._busy = False  # poll() took a frame or ran timers
+        from .link.ethernet import Ethernet
+        from .internet.ipv4 import IPv4
+
+        self.ethernet = Ethernet(self.stats)
+        self.ip = IPv4(self)
+        self._udp = self._tcp = self._loopback = self._resolver = None
+
+    # Protocols that cost nothing until they are used.
+
+    @property
+    def udp(self):
+        if self._udp is None:
+            from .transport.udp import UDP
+
+            self._udp = UDP(self)
+        return self._udp
+
+    @property
+    def tcp(self):
+        if self._tcp is None:
+            from .transport.tcp import TCP
+
+            self._tcp = TCP(self)
+        return self._tcp
+
+    @property
+    def resolver(self):
+        if self._resolver is None:
+            from .application.dns import Resolver
+
+            self._resolver = Resolver(self)
+        return self._resolver
+
+    # Time.
+
+    def time(self):
+        """Read the clock: milliseconds modulo 2**30, also left in `now`."""
+        self.now = now = self._ticks() & _MASK
+        return now
+
+    def arm(self, timer, ms):
+        """Run timer.expire() in `ms` milliseconds, instead of any earlier arrangement."""
+        timer.due = due = (self.now + ms) & _MASK
+        if diff(due, self._next) < 0:
+            self._next = due
+
+    def add_timer(self, timer):
+        self.timers.append(timer)
+
+    def remove_timer(self, timer):
+        if timer in self.timers:
+            self.timers.remove(timer)
+
+    def _run_timers(self, now):
+        # One pass over all timers, which also finds when the next pass is due.
+        wait = _IDLE_MS
+        self._next = (now + _IDLE_MS) & _MASK
+        i = len(self.timers)
+        while i:
+            i -= 1
+            if i < len(self.timers):
+                t = self.timers[i]
+                if t.due >= 0:
+                    if diff(t.due, now) <= 0:
+                        t.due = -1
+                        t.expire(now)
+                    if t.due >= 0:
+                        left = diff(t.due, now)
+                        if left < wait:
+                            wait = left
+        wait = (now + wait) & _MASK
+        if diff(wait, self._next) < 0:
+            self._next = wait
+
+    # The guard. Whoever changes protocol state holds it; a poll() that finds it held runs at
+    # release. (A soft timer's poll can interrupt a socket call between any two bytecodes.)
+
+    def enter(self):
+        self._held += 1
+        if self._held == 1:
+            self.now = self._ticks() & _MASK
+
+    def leave(self):
+        self._held -= 1
+        if self._pending and not self._held:
+            self._pending = False
+            self.poll()
+
+    def poll(self, _=None):
+        """Do a bounded amount of work; milliseconds until the next is due (0: more waits now)."""
+        if self._held:
+            self._pending = True
+            return 0
+        self._held = 1
+        try:
+            return self._poll()
+        finally:
+            self._held = 0
+
+    def _poll(self):
+        now = self.time()
+        more = False
+        for ifc in self.interfaces:
+            if ifc.active:
+                n = ifc.rx_frames
+                try:
+                    if ifc.service(_FRAMES_PER_POLL):
+                        more = True
+                except Exception as e:
+                    self.failed(e)
+                if ifc.rx_frames != n:
+                    self._busy = True
+        left = diff(self._next, now)
+        if left <= 0:
+            self._busy = True
+            try:
+                self._run_timers(now)
+            except Exception as e:
+                self.failed(e)
+        if self._tcp is not None:
+            self._tcp.flush()
+        left = diff(self._next, now)
+        if more:
+            return 0
+        return left if left > 0 else 0
+
+    def failed(self, e):
+        # A packet must never end poll(): memory that ran out and faults are counted instead.
+        if isinstance(e, MemoryError):
+            self.stats["no_memory"] += 1
+        else:
+            self.stats["internal_error"] += 1
+            self.last_error = e
+            if self.strict:
+                raise e
+
+    # Waiting.
+
+    def wait(self, ms):
+        """poll(); if nothing happened, sleep until a frame, the next deadline, or `ms` passed."""
+        self._busy = False
+        left = self.poll()
+        if self._busy:
+            return  # what has come may be what the caller waits for
+        if left > ms:
+            left = ms
+        if left > 0:
+            self.idle(left)
+
+    def idle(self, ms):
+        """Sleep up to `ms` milliseconds or until a link is readable; replaced by install()."""
+        time.sleep_ms(1)
+
+    # Interfaces.
+
+    def add_interface(self, ifc):
+        self.interfaces.append(ifc)
+        self.changed()
+
+    def remove_interface(self, ifc):
+        if ifc in self.interfaces:
+            self.interfaces.remove(ifc)
+        self.changed()
+
+    def changed(self):
+        """Addresses, routes or interfaces are not what they were: forget what was derived."""
+        self.generation = (self.generation + 1) & 0xFFFF
+        self.ip.routes.rebuild()
+
+    @property
+    def loopback(self):
+        if self._loopback is None:
+            from .interface import Interface
+            from .link.pair import Loopback
+
+            self._loopback = lo = Interface(self, Loopback(), "lo", arp=False)
+            self.interfaces.append(lo)
+            lo.active = True
+            lo.configure(b"\x7f\0\0\x01", b"\xff\0\0\0")
+        return self._loopback
+
+    def random(self, bits):
+        """A random number of up to 30 bits."""
+        r = self.urandom(4)
+        return (r[0] << 24 | r[1] << 16 | r[2] << 8 | r[3]) & ((1 << bits) - 1)
+
+
+def _urandom():
+    try:
+        from os import urandom
+
+        return urandom
+    except ImportError:
+        from random import getrandbits
+
+        return lambda n: bytes([getrandbits(8) for _ in range(n)])
+
+
+def _tcp_buffer():
+    # Two segments each way on a board, 64 KB where there is memory to spare.
+    import sys
+
+    return 65535 if sys.platform in ("linux", "darwin") else 2920
