@@ -1,0 +1,52 @@
+# Ethernet II (IEEE 802.3 3.2, type interpretation): where every frame enters the stack.
+#
+#    0                 6                 12      14
+#   | destination MAC  | source MAC      | type  | payload, 46 to 1500 bytes
+from .. import native
+
+_parse = native.load("ip").eth_parse
+
+HEADER = 14
+TYPE_IPV4 = 0x0800
+TYPE_ARP = 0x0806
+
+_DROPS = ("", "eth_short", "eth_other_station", "eth_length_field", "eth_group_source")
+
+
+class Ethernet:
+    """Dispatch of frames by EtherType to registered handlers.
+
+    A handler has input(ifc, buf, off, n, group): the payload is buf[off:off+n], `group` tells that
+    the frame was not addressed to this station alone.
+    """
+
+    def __init__(self, stats):
+        self.handlers = {}
+        self.taps = []
+        self.stats = stats
+        for name in _DROPS[1:]:
+            stats[name] = 0
+        stats["eth_unknown_type"] = 0
+
+    def register(self, ethertype, handler):
+        """Give all frames of one EtherType to `handler`."""
+        self.handlers[ethertype] = handler
+
+    def input(self, ifc, buf, off, n):
+        kind = _parse(buf, off, n, ifc.mac)
+        if kind < 0:
+            if kind == -2 and ifc.promiscuous and self.taps:
+                self._tap(ifc, buf, off, n)
+            self.stats[_DROPS[-kind]] += 1
+            return
+        if self.taps:
+            self._tap(ifc, buf, off, n)
+        handler = self.handlers.get(kind & 0xFFFF)
+        if handler is None:
+            self.stats["eth_unknown_type"] += 1
+            return
+        handler.input(ifc, buf, off + HEADER, n - HEADER, kind >> 16)
+
+    def _tap(self, ifc, buf, off, n):
+        for tap in self.taps:
+            tap.frame(ifc, buf, off, n)
