@@ -1,0 +1,234 @@
+# Fragmentation and reassembly (RFC 791 3.2, RFC 1122 3.3.2, RFC 815 in spirit).
+#
+# Reassembly is bounded in datagrams, bytes, pieces and time, and refuses what only attackers send:
+# overlaps (as RFC 5722 and RFC 8900 do) and fragments that cut a transport header (RFC 1858).
+from .. import native
+from ..errors import ENOBUFS
+from ..link.ethernet import HEADER
+from ..stack import Timer, diff
+from .ipv4 import MF, PROTO_TCP, Packet
+
+_m = native.load("memory")
+_copy = _m.copy
+_equal = _m.equal
+_build = native.load("ip").ip_build
+
+_DATAGRAMS = const(4)
+_BYTES = const(65535)
+_PIECES = const(64)
+_TIMEOUT_MS = const(30000)
+_HLEN = const(20)
+_FIRST_MIN = const(8)
+
+
+class _Datagram:
+    def __init__(self, p, now):
+        self.key = bytearray(12)
+        self.since = now
+        self.ifc = p.ifc
+        self.group = p.group
+        self.to = p.to
+        self.ttl = p.ttl
+        self.length = -1  # of the payload, once the last fragment is here
+        self.have = 0
+        self.pieces = []  # (start, end), disjoint
+        self.data = bytearray(_HLEN)
+        self.first = None  # header and 8 bytes of the first fragment, for a time exceeded error
+
+
+class Reassembly(Timer):
+    """Datagrams that wait for their missing fragments."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.waiting = []
+        self.packet = Packet()
+        self.key = bytearray(12)
+        for name in (
+            "frag_received",
+            "frag_reassembled",
+            "frag_timeout",
+            "frag_overlap",
+            "frag_tiny",
+            "frag_too_long",
+            "frag_evicted",
+        ):
+            stack.stats[name] = 0
+        stack.add_timer(self)
+
+    def input(self, p, word):
+        """Take a fragment; the whole datagram as a Packet when it is complete, else None."""
+        stats = self.stack.stats
+        stats["frag_received"] += 1
+        start = (word & 0x1FFF) << 3
+        end = start + p.n
+        more = word & MF
+        if end > 65535 - _HLEN:
+            stats["frag_too_long"] += 1
+            return None
+        # RFC 1858 3: a first fragment without the ports and flags, or one that could rewrite them.
+        least = _HLEN if p.proto == PROTO_TCP else _FIRST_MIN
+        if (more and (p.n & 7 or not p.n)) or (0 < start < least) or (not start and p.n < least):
+            stats["frag_tiny"] += 1
+            return None
+        d = self._find(p)
+        if d is None:
+            d = self._begin(p)
+        if not self._insert(d, p, start, end, more):
+            self.waiting.remove(d)
+            return None
+        if d.length >= 0 and d.have == d.length:
+            self.waiting.remove(d)
+            stats["frag_reassembled"] += 1
+            return self._whole(d)
+        return None
+
+    def _find(self, p):
+        # RFC 791: source, destination, protocol and identification make a datagram.
+        k = self.key
+        _copy(k, 0, p.buf, p.ip + 12, 8)
+        _copy(k, 8, p.buf, p.ip + 4, 2)
+        k[10] = p.proto
+        for d in self.waiting:
+            if _equal(d.key, 0, k, 0, 11):
+                return d
+        return None
+
+    def _begin(self, p):
+        if len(self.waiting) >= _DATAGRAMS:
+            self.waiting.pop(0)
+            self.stack.stats["frag_evicted"] += 1
+        d = _Datagram(p, self.stack.now)
+        _copy(d.key, 0, self.key, 0, 12)
+        self.waiting.append(d)
+        if self.due < 0:
+            self.stack.arm(self, 1000)
+        return d
+
+    def _insert(self, d, p, start, end, more):
+        # False if the datagram has to be given up.
+        stats = self.stack.stats
+        for a, b in d.pieces:
+            if a <= start < end <= b and _equal(d.data, _HLEN + start, p.buf, p.off, p.n):
+                return True  # a duplicate is harmless
+            if start < b and end > a:
+                stats["frag_overlap"] += 1
+                return False
+        if len(d.pieces) >= _PIECES:
+            stats["frag_too_long"] += 1
+            return False
+        if not more:
+            if d.length >= 0 or any([b > end for _, b in d.pieces]):
+                stats["frag_overlap"] += 1
+                return False
+            d.length = end
+        elif d.length >= 0 and end > d.length:
+            stats["frag_overlap"] += 1
+            return False
+        need = _HLEN + end
+        if len(d.data) < need:
+            d.data.extend(bytes(need - len(d.data)))
+        _copy(d.data, _HLEN + start, p.buf, p.off, p.n)
+        if not start:
+            d.first = bytes(p.buf[p.ip : p.off + 8])
+        self._merge(d, start, end)
+        d.have += p.n
+        return True
+
+    def _merge(self, d, start, end):
+        keep = []
+        for a, b in d.pieces:
+            if b == start:
+                start = a
+            elif a == end:
+                end = b
+            else:
+                keep.append((a, b))
+        keep.append((start, end))
+        d.pieces = keep
+
+    def _whole(self, d):
+        p = self.packet
+        p.buf = d.data
+        p.ip = 0
+        p.off = _HLEN
+        p.n = d.length
+        p.proto = d.key[10]
+        p.ttl = d.ttl
+        p.ifc = d.ifc
+        p.group = d.group
+        p.to = d.to
+        p.whole = False
+        total = d.length + _HLEN
+        _build(p.buf, 0, d.key, d.key, 4, total, d.key[8] << 8 | d.key[9], 0, d.ttl << 8 | p.proto)
+        return p
+
+    def expire(self, now):
+        for d in list(self.waiting):
+            if diff(now, d.since) >= _TIMEOUT_MS:
+                self.waiting.remove(d)
+                self.stack.stats["frag_timeout"] += 1
+                # RFC 1122 3.3.2: only if the first fragment is here to be quoted.
+                if d.first is not None and not d.group:
+                    self.stack.ip.icmp.error_about(d.first, 0, 11, 1, d.ifc)
+        if self.waiting:
+            self.stack.arm(self, 1000)
+
+
+def send(ip, r, src, dst, off, data, tp):
+    """Send a datagram in fragments; n, or -errno if the device ran out of buffers."""
+    ifc = ip.egress(r)
+    hop = r.gateway or dst
+    hop_off = 0 if r.gateway else off
+    return _pieces(ip, ifc, hop, hop_off, src, dst, off, data, 0, len(data), ip.ident(), 0, tp)
+
+
+def _pieces(ip, ifc, hop, hop_off, src, dst, off, data, pos, n, ident, word, tp):
+    size = (ifc.mtu - _HLEN) & -8
+    sent = 0
+    while sent < n:
+        m = min(size, n - sent)
+        buf = ifc.borrow()
+        if buf is None:
+            return -ENOBUFS
+        o = ifc.dev.tx_off + HEADER
+        frag = word + (sent >> 3)
+        if sent + m < n:
+            frag |= MF
+        _build(buf, o, src, dst, off, m + _HLEN, ident, frag, tp)
+        _copy(buf, o + _HLEN, data, pos + sent, m)
+        ip.transmit(ifc, hop, hop_off, m + _HLEN)
+        sent += m
+    return n
+
+
+def forward(ip, r, p, word):
+    """Forward a datagram that is too long for the next wire (its options stay behind)."""
+    b = p.buf
+    dst = p.destination()
+    tp = b[p.ip + 1] << 16 | (p.ttl - 1) << 8 | p.proto
+    ident = b[p.ip + 4] << 8 | b[p.ip + 5]
+    hop = r.gateway or dst
+    last = word & MF
+    # MF of the original stays set on what becomes its last piece.
+    n = p.n
+    if last:
+        size = (r.ifc.mtu - _HLEN) & -8
+        while n > size:
+            _one(ip, r.ifc, hop, p.source(), dst, b, p.off + p.n - n, size, ident, word, tp)
+            word += size >> 3
+            n -= size
+        _one(ip, r.ifc, hop, p.source(), dst, b, p.off + p.n - n, n, ident, word, tp)
+    else:
+        _pieces(ip, r.ifc, hop, 0, p.source(), dst, 0, b, p.off, n, ident, word, tp)
+    ip.stack.stats["ip_forwarded"] += 1
+
+
+def _one(ip, ifc, hop, src, dst, data, pos, n, ident, word, tp):
+    buf = ifc.borrow()
+    if buf is None:
+        return
+    o = ifc.dev.tx_off + HEADER
+    _build(buf, o, src, dst, 0, n + _HLEN, ident, word, tp)
+    _copy(buf, o + _HLEN, data, pos, n)
+    ip.transmit(ifc, hop, 0, n + _HLEN)
