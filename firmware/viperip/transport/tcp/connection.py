@@ -1,0 +1,317 @@
+# The transmission control block (RFC 9293 3.3.1) and the calls of its user (3.10.1 to 3.10.6).
+#
+# 32-bit sequence numbers live in `words` (see viper/tcp.py); everything else is kept relative to
+# SND.UNA or RCV.NXT, as small ints.
+import array
+
+from ... import native
+from ...errors import ECONNRESET, EPIPE
+from ...stack import Timer
+from . import congestion, output, timers
+from .states import (
+    CLOSE_WAIT,
+    CLOSED,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    NAMES,
+    SYN_RCVD,
+    SYN_SENT,
+    TIME_WAIT,
+)
+from .segment import DEFAULT_MSS
+
+_m = native.load("memory")
+_ring_copy = _m.ring_copy
+_copy = _m.copy
+_find = _m.find
+
+
+class Connection(Timer):
+    """One TCP connection. Sizes in bytes, times in ms."""
+
+    def __init__(self, tcp, local, port, remote, remote_port, snd_size, rcv_size):
+        self.tcp = tcp
+        self.state = CLOSED
+        self.local = bytes(local)
+        self.port = port
+        self.remote = bytes(remote)
+        self.remote_port = remote_port
+        self.row = self.remote + self.local
+        self.row += bytes((remote_port >> 8, remote_port & 0xFF, port >> 8, port & 0xFF))
+        self.words = array.array("I", [0] * 6)
+        # Send sequence space, relative to SND.UNA. syn: our SYN is not acknowledged yet and takes
+        # the first number; fin: the user has closed, a FIN follows the data.
+        self.snd_ring = None
+        self.snd_size = snd_size
+        self.snd_head = 0
+        self.snd_len = 0
+        self.snd_nxt = 0
+        self.snd_max = 0
+        self.snd_wnd = 0
+        self.max_wnd = 0
+        self.snd_shift = 0
+        self.syn = 0
+        self.fin = False
+        self.fin_sent = False
+        self.mss = DEFAULT_MSS
+        # Receive sequence space, relative to RCV.NXT.
+        self.rcv_ring = None
+        self.rcv_size = rcv_size
+        self.rcv_head = 0
+        self.rcv_used = 0
+        self.rcv_adv = 0  # right edge announced
+        self.rcv_shift = 0
+        self.want_scale = -1
+        self.rcv_mss = 1460
+        self.rcv_fin = False  # the peer's FIN was reached
+        self.holes = []  # [start, end] of data received out of order, ascending
+        self.moved = 0  # how far the last segment moved RCV.NXT
+        self.fin_at = -1  # offset of a FIN that came early
+        self.unacked = 0  # segments not acknowledged yet
+        self.ack_now = False
+        # Congestion and retransmission.
+        self.cwnd = DEFAULT_MSS
+        self.ssthresh = 0
+        self.acked = 0
+        self.dupacks = 0
+        self.recovering = False
+        self.recover = 0
+        self.srtt = 0
+        self.rttvar = 0
+        self.rto = self.rto_now = tcp.initial_rto
+        self.backoff = 0
+        self.stalled = 0
+        self.timing = False
+        self.timed = 0
+        self.timed_at = 0
+        self.probing = False
+        self.retransmits = 0
+        self.t_rtx = self.t_ack = self.t_keep = self.t_wait = -1
+        # The user's side.
+        self.nodelay = False
+        self.keepalive = False
+        self.keep_idle = 7200000
+        self.keep_interval = 75000
+        self.keep_count = 9
+        self.keep_sent = 0
+        self.user_timeout = 0
+        self.heard = tcp.stack.now
+        self.tos = 0
+        self.error = 0
+        self.soft_error = 0
+        self.orphan = False  # no user will ever read from it again
+        self.reading = True
+        self.listener = None
+        self.ifc = None
+        self.wake = None
+        self._route = None
+        self._generation = -1
+        self.dirty = False
+        self.next_dirty = None
+
+    # The way out.
+
+    def route(self):
+        """The route to the peer, looked up again when the table has changed."""
+        stack = self.tcp.stack
+        if self._generation != stack.generation:
+            self._route = stack.ip.route(self.remote, 0, self.ifc)
+            self._generation = stack.generation
+        return self._route
+
+    def touch(self):
+        """Something may have to be sent: flush() at the end of this poll."""
+        if not self.dirty:
+            self.dirty = True
+            self.next_dirty = self.tcp.dirty
+            self.tcp.dirty = self
+
+    def expire(self, now):
+        timers.expire(self, now)
+
+    # Opening.
+
+    def open(self, state):
+        """Send a SYN (SYN_SENT) or answer one (SYN_RCVD)."""
+        self.tcp.choose_iss(self)
+        self.state = state
+        self.syn = 1
+        r = self.route()
+        if r is not None:
+            self.rcv_mss = self.tcp.stack.ip.egress(r).mtu - 40
+        self.mss = min(DEFAULT_MSS, self.rcv_mss)
+        congestion.start(self)
+        self.rcv_adv = min(self.rcv_size, 0xFFFF)
+        self.touch()
+
+    def established(self):
+        self.state = ESTABLISHED
+        congestion.start(self)
+        if self.retransmits:
+            # The SYN was lost: RFC 5681 3.1, RFC 6298 5.7.
+            self.cwnd = self.mss
+            self.rto = self.rto_now = 3000
+        if self.keepalive:
+            timers.start(self, 2, self.keep_idle)
+        if self.listener is not None:
+            self.listener.ready(self)
+        if self.wake is not None:
+            self.wake()
+
+    # Data.
+
+    def space(self):
+        """Bytes that send() would take now."""
+        if self.fin or self.state not in (SYN_SENT, SYN_RCVD, ESTABLISHED, CLOSE_WAIT):
+            return 0
+        return self.snd_size - self.snd_len
+
+    def send(self, buf, off, n):
+        """Queue up to n bytes of buf[off:]; how many fit (0: none now), or -errno."""
+        if self.error:
+            return -self.error
+        if self.fin or self.state > CLOSE_WAIT or self.state == CLOSED:
+            return -EPIPE
+        room = self.snd_size - self.snd_len
+        if n > room:
+            n = room
+        if n <= 0:
+            return 0
+        if self.snd_ring is None:
+            self.snd_ring = self.tcp.take_ring(self.snd_size)
+        tail = self.snd_head + self.snd_len
+        if tail >= self.snd_size:
+            tail -= self.snd_size
+        _ring_copy(self.snd_ring, tail, self.snd_size, buf, off, 0, n)
+        self.snd_len += n
+        output.flush(self)
+        return n
+
+    def available(self):
+        """Bytes that can be read."""
+        return self.rcv_used
+
+    def eof(self):
+        """True if nothing more will come."""
+        return self.rcv_used == 0 and (self.rcv_fin or self.state == CLOSED or not self.reading)
+
+    def recv(self, buf, off, n, peek=False):
+        """Copy up to n received bytes to buf[off:]; how many."""
+        if n > self.rcv_used:
+            n = self.rcv_used
+        if n <= 0:
+            return 0
+        _ring_copy(buf, off, 0, self.rcv_ring, self.rcv_head, self.rcv_size, n)
+        if not peek:
+            self.rcv_head += n
+            if self.rcv_head >= self.rcv_size:
+                self.rcv_head -= self.rcv_size
+            self.rcv_used -= n
+            # The window has grown; say so once it is worth a segment.
+            adv = self.rcv_adv
+            output.window(self)
+            s = self.state
+            if self.rcv_adv > adv and (s == ESTABLISHED or s == FIN_WAIT_1 or s == FIN_WAIT_2):
+                if adv < 2 * self.rcv_mss or self.rcv_adv - adv >= self.rcv_size >> 1:
+                    self.ack_now = True
+                    self.touch()
+        return n
+
+    # Closing.
+
+    def shutdown(self):
+        """No more data from us: send a FIN behind what is queued."""
+        if self.fin:
+            return
+        if self.state == SYN_SENT or self.state == CLOSED:
+            self.drop()
+            return
+        self.fin = True
+        if self.state == CLOSE_WAIT:
+            self.state = LAST_ACK
+        elif self.state in (ESTABLISHED, SYN_RCVD):
+            self.state = FIN_WAIT_1
+        self.touch()
+
+    def close(self):
+        """The user has gone. Unread data is answered with RST (RFC 9293 3.6.1)."""
+        self.orphan = True
+        self.wake = None
+        if self.state == CLOSED:
+            self.drop()
+        elif self.rcv_used and self.state != TIME_WAIT:
+            self.abort()
+        else:
+            self.shutdown()
+            if self.state == FIN_WAIT_2:
+                timers.start(self, 3, self.tcp.fin_wait_2_ms)
+
+    def abort(self, error=ECONNRESET):
+        """Send RST and forget the connection (RFC 9293 3.10.5)."""
+        if self.state not in (CLOSED, SYN_SENT, TIME_WAIT):
+            self.tcp.stack.stats["tcp_resets_out"] += 1
+            output.segment(self, self.snd_max, 0, 0x14)
+        self.fail(error)
+
+    def fail(self, error):
+        """The connection is over; the user learns why."""
+        self.error = error
+        self.rcv_fin = True
+        self.drop()
+
+    def drop(self):
+        """Take the connection out of the table. What was received stays readable."""
+        self.state = CLOSED
+        self.t_rtx = self.t_ack = self.t_keep = self.t_wait = -1
+        self.due = -1
+        self.tcp.remove(self)
+        self.tcp.give_ring(self.snd_ring)
+        self.snd_ring = None
+        self.snd_len = 0
+        self.holes = []
+        if self.orphan:
+            self.tcp.give_ring(self.rcv_ring)
+            self.rcv_ring = None
+            self.rcv_used = 0
+        if self.listener is not None:
+            self.listener.gone(self)
+        if self.wake is not None:
+            self.wake()
+
+    def time_wait(self):
+        """RFC 9293 3.6: stay for 2 MSL, without buffers."""
+        self.state = TIME_WAIT
+        self.t_rtx = self.t_keep = -1
+        self.tcp.give_ring(self.snd_ring)
+        self.snd_ring = None
+        self.snd_len = 0
+        timers.start(self, 3, 2 * self.tcp.msl_ms)
+        self.tcp.limit_time_wait()
+        if self.wake is not None:
+            self.wake()
+
+    def as_dict(self):
+        """The connection as netstat() and TCP_INFO show it; times in ms."""
+        from ...address import ip4_text
+
+        return {
+            "proto": "tcp",
+            "local": "%s:%d" % (ip4_text(self.local), self.port),
+            "remote": "%s:%d" % (ip4_text(self.remote), self.remote_port),
+            "state": NAMES[self.state],
+            "recv_q": self.rcv_used,
+            "send_q": self.snd_len,
+            "mss": self.mss,
+            "cwnd": self.cwnd,
+            "ssthresh": self.ssthresh,
+            "snd_wnd": self.snd_wnd,
+            "rcv_wnd": self.rcv_adv,
+            "rtt": self.srtt >> 3,
+            "rttvar": self.rttvar >> 2,
+            "rto": self.rto,
+            "retransmits": self.retransmits,
+            "unacked": self.snd_max,
+            "backoff": self.backoff,
+        }

@@ -1,0 +1,240 @@
+# Sending segments: what, how much and when (RFC 9293 3.8.6, RFC 5681, RFC 896).
+from ... import native
+from . import timers
+from .segment import ACK, FIN, HEADER, PSH, RST, SYN, put_options
+from .states import CLOSED, ESTABLISHED, FIN_WAIT_2, LISTEN, SYN_SENT, TIME_WAIT
+
+_m = native.load("memory")
+_l4_sum = _m.l4_sum
+_ring_copy = _m.ring_copy
+_copy = _m.copy
+_build = native.load("tcp").segment_build
+_PROTO = const(6)
+_TTL_PROTO = const(0x4006)
+_DF = const(0x4000)
+_ROOM = const(34)  # Ethernet and IPv4 headers in front of the segment
+
+
+def window(c):
+    """The window to announce, its right edge never moved back and never by a silly bit.
+
+    RFC 9293 3.8.6.2.2: it opens by a full segment or half the buffer, or not at all.
+    """
+    free = c.rcv_size - c.rcv_used
+    step = c.rcv_size >> 1
+    if step > c.rcv_mss:
+        step = c.rcv_mss
+    if free - c.rcv_adv >= step:
+        c.rcv_adv = free
+    limit = 0xFFFF << c.rcv_shift
+    if c.rcv_adv > limit:
+        c.rcv_adv = limit
+    return c.rcv_adv >> c.rcv_shift
+
+
+def flush(c):
+    """Send what may be sent now, and an ACK if one is due."""
+    state = c.state
+    if state == CLOSED or state == LISTEN:
+        return
+    if state >= ESTABLISHED and state != TIME_WAIT or c.syn:
+        while _next(c):
+            pass
+    if c.ack_now and state != SYN_SENT:
+        if segment(c, c.snd_nxt, 0, ACK) >= 0:
+            c.ack_now = False
+
+
+def _next(c):
+    # Send one segment of new (or, after a timeout, old) data; False if nothing may be sent.
+    if c.syn and not c.snd_nxt:
+        flags = SYN if c.state == SYN_SENT else SYN | ACK
+        return segment(c, 0, 0, flags) >= 0
+    if c.state < ESTABLISHED:
+        return False
+    sent = c.snd_nxt - c.syn
+    left = c.snd_len - sent
+    n = left
+    if n > c.mss:
+        n = c.mss
+    limit = c.snd_wnd
+    if limit > c.cwnd:
+        limit = c.cwnd
+    room = limit - c.snd_nxt
+    if n > room:
+        n = room
+    if left > 0:
+        if n <= 0:
+            if not c.snd_nxt and not c.probing:
+                c.probing = True
+                timers.start(c, 0, c.rto)
+            return False
+        if n < c.mss and not _worth(c, n, left):
+            return False
+        flags = ACK
+        if n == left:
+            flags |= PSH
+            if c.fin:
+                flags |= FIN
+        return segment(c, c.snd_nxt, n, flags) >= 0
+    if c.fin and sent == c.snd_len and c.state != FIN_WAIT_2:
+        return segment(c, c.snd_nxt, 0, FIN | ACK) >= 0
+    return False
+
+
+def _worth(c, n, left):
+    # Silly window avoidance and Nagle for less than a full segment (RFC 9293 3.8.6.2.1, 3.7.4).
+    if n == left and (c.nodelay or c.fin or not c.snd_nxt):
+        return True
+    if n == left and c.snd_nxt < c.snd_max:
+        return True
+    if 2 * n >= c.max_wnd:
+        return True
+    if not c.snd_nxt and not c.probing:
+        c.probing = True
+        timers.start(c, 0, c.rto)
+    return False
+
+
+def again(c):
+    """Send the oldest unacknowledged segment once more and restart the timer (RFC 6298 5.4)."""
+    n = min(c.snd_len, c.mss, c.snd_max)
+    if c.syn:
+        flags = SYN if c.state == SYN_SENT else SYN | ACK
+        n = 0
+    else:
+        flags = ACK
+        if n == c.snd_len:
+            if c.fin and c.fin_sent:
+                flags |= FIN
+            flags |= PSH
+    keep = c.snd_nxt
+    c.tcp.stack.stats["tcp_retransmits"] += 1
+    c.retransmits += 1
+    segment(c, 0, n, flags)
+    if c.snd_nxt < keep:
+        c.snd_nxt = keep
+    timers.start(c, 0, c.rto_now)
+
+
+def probe(c):
+    """What a small window takes, or one byte beyond a shut one (RFC 9293 3.8.6.1, 3.8.6.2.1).
+
+    Always the oldest; without data an old sequence number.
+    """
+    n = min(c.snd_len, c.mss, max(c.snd_wnd, 1))
+    if n:
+        segment(c, c.syn, n, ACK)
+    else:
+        segment(c, -1, 0, ACK)
+
+
+def keepalive(c):
+    """RFC 9293 3.8.4: SEG.SEQ = SND.NXT - 1."""
+    segment(c, -1, 0, ACK)
+
+
+def segment(c, nxt, n, flags):
+    """Send one segment with the n bytes at SND.UNA + nxt; -1 if there is no route or buffer."""
+    ip = c.tcp.stack.ip
+    r = c.route()
+    if r is None:
+        return _unsent(c, n, flags)
+    ifc = ip.egress(r)
+    buf = ifc.borrow()
+    if buf is None:
+        return _unsent(c, n, flags)
+    o = ifc.dev.tx_off + _ROOM
+    h = HEADER
+    wnd = window(c)
+    if flags & SYN:
+        wnd = min(c.rcv_adv, 0xFFFF)
+        scale = c.want_scale
+        h += put_options(buf, o + HEADER, c.rcv_mss, scale)
+    _build(buf, o, c.row, 0, c.words, nxt, flags << 16 | wnd, h)
+    _copy(buf, o - 8, c.local, 0, 4)
+    _copy(buf, o - 4, c.remote, 0, 4)
+    s = _l4_sum(buf, o - 20, o, h, _PROTO, h + n)
+    if n:
+        at = c.snd_head + nxt - c.syn
+        if at >= c.snd_size:
+            at -= c.snd_size
+        s += _ring_copy(buf, o + h, 0, c.snd_ring, at, c.snd_size, n)
+        s = (s & 0xFFFF) + (s >> 16)
+    s ^= 0xFFFF
+    buf[o + 16] = s & 0xFF
+    buf[o + 17] = s >> 8
+    ip.send(r, c.local, c.remote, 0, h + n, _TTL_PROTO | c.tos << 16, _DF)
+    _sent(c, nxt, n, flags)
+    return n
+
+
+def _unsent(c, n, flags):
+    # What needs an answer is tried again when its retransmission would be due.
+    if (n or flags & (SYN | FIN)) and c.t_rtx < 0:
+        timers.start(c, 0, c.rto_now)
+    return -1
+
+
+def _sent(c, nxt, n, flags):
+    # Account for a segment that is on its way.
+    if flags & ACK:
+        c.ack_now = False
+        c.t_ack = -1
+        c.unacked = 0
+    c.tcp.stack.stats["tcp_out"] += 1
+    if flags & FIN:
+        c.fin_sent = True
+        n += 1
+    if flags & SYN:
+        n += 1
+    if not n:
+        return
+    end = nxt + n
+    if end > c.snd_nxt:
+        c.snd_nxt = end
+    if end > c.snd_max:
+        if not c.timing and not c.backoff:
+            c.timing = True
+            c.timed = end
+            c.timed_at = c.tcp.stack.now
+        c.snd_max = end
+    if c.t_rtx < 0:
+        timers.start(c, 0, c.rto_now)
+
+
+def reset(tcp, p, seq_from_ack, n):
+    """Answer a segment that belongs to no connection with RST (RFC 9293 3.10.7.1)."""
+    b = p.buf
+    off = p.off
+    data = bytearray(HEADER)
+    data[0:2] = b[off + 2 : off + 4]
+    data[2:4] = b[off : off + 2]
+    if seq_from_ack:
+        data[4:8] = b[off + 8 : off + 12]
+        data[13] = RST
+    else:
+        seq = b[off + 4] << 24 | b[off + 5] << 16 | b[off + 6] << 8 | b[off + 7]
+        seq = (seq + n) & 0xFFFFFFFF
+        for i in range(4):
+            data[8 + i] = seq >> (24 - 8 * i) & 0xFF
+        data[13] = RST | ACK
+    data[12] = HEADER << 2
+    send_header(tcp, p.destination(), p.source(), data)
+
+
+def send_header(tcp, src, dst, data):
+    """Send a bare header (20 bytes, its checksum still 0) outside of any connection."""
+    ip = tcp.stack.ip
+    r = ip.route(dst, 0)
+    if r is None:
+        return
+    h = bytearray(20)
+    h[12:16] = src
+    h[16:20] = dst
+    h.extend(data)
+    c = _l4_sum(h, 0, 20, HEADER, _PROTO, HEADER) ^ 0xFFFF
+    data[16] = c & 0xFF
+    data[17] = c >> 8
+    tcp.stack.stats["tcp_resets_out"] += 1
+    ip.send_data(r, src, dst, 0, data, _TTL_PROTO, True)
