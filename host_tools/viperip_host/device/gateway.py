@@ -1,0 +1,116 @@
+# Runs in MicroPython, started by `viperip sim`: the other end of the private wire.
+#
+# A second viperip stack that takes what is for any address as its own: it answers ARP and ping,
+# leases the board its address, and relays DNS, UDP and TCP through this computer's sockets. Its
+# own address stands for this computer's loopback.
+# VIPERIP_GATEWAY holds what plan.gateway_config() says.
+import json
+import os
+import sys
+
+MAC = b"\x02\x76\x69\x70\x00\x01"
+_IDLE_MS = 1000
+
+
+class Relays:
+    """The host's sockets that the gateway waits on; each has an owner with ready(events)."""
+
+    def __init__(self, poller, pollin):
+        self.poller = poller
+        self.pollin = pollin
+        self.owners = {}
+        self.pending = []  # those with something to do after the stack's poll
+
+    def add(self, sock, owner, events=0):
+        fd = sock.fileno()
+        self.owners[fd] = owner
+        self.poller.register(fd, events or self.pollin)
+        return fd
+
+    def change(self, fd, events):
+        self.poller.modify(fd, events)
+
+    def remove(self, fd):
+        """Forget a descriptor; call it before the socket is closed."""
+        if self.owners.pop(fd, None) is not None:
+            self.poller.unregister(fd)
+
+
+def start(told):
+    """(stack, interface, relays, poller) with all services running."""
+    import select
+
+    from viperip.address import cidr, ip4
+    from viperip.application.dhcp_server import Server
+    from viperip.interface import Interface
+    from viperip.link.wire import Wire
+    from viperip.stack import Stack
+
+    stack = Stack(hostname="gateway")
+    stack.ip.any_destination = True
+    ifc = Interface(stack, Wire(told["fd"], MAC), "wire")
+    addr, mask = cidr(told["ip"])
+    stack.add_interface(ifc)
+    ifc.up()
+    ifc.configure(addr, mask)
+    poller = select.poll()
+    relays = Relays(poller, select.POLLIN)
+    import gateway_dns
+    import gateway_tcp
+    import gateway_udp
+
+    gateway_dns.start(stack, relays, told, addr)
+    gateway_udp.start(stack, relays, told, addr)
+    gateway_tcp.start(stack, relays, told, addr)
+    Server(ifc, ip4(told["lease"]), 1, addr, [addr]).start()
+    return stack, ifc, relays, poller
+
+
+def serve(stack, ifc, relays, poller):
+    """Until the board has closed its end of the wire."""
+    from select import POLLIN
+
+    wire = ifc.dev
+    fd = wire.fileno()
+    poller.register(fd, POLLIN)
+    owners = relays.owners
+    while wire.link():
+        left = stack.poll()
+        if relays.pending:
+            stack.enter()
+            try:
+                while relays.pending:
+                    relays.pending.pop().run()
+            finally:
+                stack.leave()
+            left = stack.poll()
+            if relays.pending:
+                left = 0
+        for ready, events in poller.poll(min(left, _IDLE_MS)):
+            owner = owners.get(ready)
+            if owner is not None:
+                stack.enter()
+                try:
+                    owner.ready(events)
+                finally:
+                    stack.leave()
+
+
+def main():
+    told = json.loads(os.getenv("VIPERIP_GATEWAY"))
+    own = __file__.rpartition("/")[0]
+    sys.path[:] = [own, told["firmware"]] + [p for p in sys.path if p not in (own, "")]
+    try:
+        services = start(told)
+    except OSError as e:
+        # Only the ports that --forward names are opened here; another program was faster.
+        sys.stderr.write("viperip sim: a port to forward cannot be used: %s\n" % e)
+        sys.exit(2)
+    try:
+        serve(*services)
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

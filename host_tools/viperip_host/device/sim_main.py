@@ -1,0 +1,217 @@
+# Runs in MicroPython, started by `viperip sim`: a board on the link that it inherits.
+# VIPERIP_SIM holds what plan.board_config() says.
+import errno
+import io
+import json
+import os
+import sys
+import time
+
+_DHCP_MS = 10000
+_DRAIN_MS = 5000
+
+
+def complain(text):
+    sys.stderr.write("viperip sim: %s\n" % text)
+
+
+def control(fd):
+    # The function that tells `viperip sim` what has happened: one JSON object a line. (No flush:
+    # it is an fsync, which a pipe refuses; nothing is buffered here.)
+    pipe = open(fd, "wb")
+
+    def tell(event):
+        try:
+            pipe.write(json.dumps(event).encode() + b"\n")
+        except OSError:
+            pass  # nobody listens any more
+
+    return tell
+
+
+def random_mac():
+    m = bytearray(os.urandom(6))
+    m[0] = m[0] & 0xFC | 2  # local, one station
+    return bytes(m)
+
+
+def open_device(told):
+    """The link device with its wrappers, the capture outermost: it shows what the board sees."""
+    from viperip.address import mac
+
+    station = mac(told["mac"]) if told["mac"] else random_mac()
+    link = told["link"]
+    kind = link["type"]
+    if kind == "wire":
+        from viperip.link.wire import Wire
+
+        dev = Wire(link["fd"], station)
+    elif kind == "udp":
+        from viperip.link.udpwire import UDPWire
+
+        dev = UDPWire(link["local"], link["remote"], station)
+    elif kind == "tap":
+        from viperip.link.linux import Tap
+
+        dev = Tap(link["fd"], link["name"], station)
+    else:
+        from viperip.link.linux import Packet
+
+        dev = Packet(link["ifname"], station)
+    if told["faults"]:
+        from viperip.link.faults import Faults
+
+        dev = Faults(dev, **told["faults"])
+    if told["capture"]:
+        from viperip.link.capture import Capture
+
+        dev = Capture(dev, told["capture"])
+    if told["demo"]:
+        from viperip.link.trace import Trace
+
+        dev = Trace(dev)
+    return dev
+
+
+def start_dhcp(lan, probe):
+    from viperip.application.dhcp import Client
+
+    # Nobody else is on the private wire: the 3 s in which others may object are saved.
+    ifc = lan.interface
+    ifc.dhcp = Client(ifc, ifc.stack.hostname, probe)
+    ifc.dhcp.start()
+
+
+def bring_up(told, viperip):
+    """Start the stack on its link; the LAN, or None when no address could be had."""
+    from viperip.address import ip4
+
+    with open(told["board"]) as f:
+        profile = json.load(f)
+    stack = viperip.default()
+    if told["hostname"]:
+        stack.hostname = told["hostname"]
+    profile["device"] = open_device(told)
+    viperip._board = profile
+    lan = viperip.LAN(profile)
+    if told["ip"]:
+        lan.ipconfig(addr4=told["ip"])
+        if told["gateway"]:
+            lan.ipconfig(gw4=told["gateway"])
+    lan.active(True)
+    viperip.install()
+    if told["dhcp"]:
+        start_dhcp(lan, told["link"]["type"] != "wire")
+        end = time.ticks_add(time.ticks_ms(), _DHCP_MS)
+        while not lan.isconnected():
+            left = time.ticks_diff(end, time.ticks_ms())
+            if left <= 0:
+                return None
+            stack.wait(left)
+    if told["dns"]:
+        lan.interface.dns = [ip4(a) for a in told["dns"]]
+    return lan
+
+
+def source_of(path):
+    with open(path) as f:
+        return f.read()
+
+
+def status_of(e):
+    # The exit status that a SystemExit asks for.
+    code = e.args[0] if e.args else None
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    sys.stderr.write("%s\n" % (code,))
+    return 1
+
+
+def report(e, stream):
+    """Print a traceback without the lines of this program, which are not the script's."""
+    text = io.StringIO()
+    sys.print_exception(e, text)
+    own = '  File "%s/' % __file__.rpartition("/")[0]
+    stream.write("\n".join([t for t in text.getvalue().split("\n") if not t.startswith(own)]))
+
+
+def guarded(function, *args):
+    """Run it; the exit status as CPython has it: traceback and 1, or what sys.exit() said."""
+    try:
+        function(*args)
+    except SystemExit as e:
+        return status_of(e)
+    except KeyboardInterrupt as e:
+        report(e, sys.stderr)
+        return 130
+    except BaseException as e:
+        report(e, sys.stderr)
+        return 1
+    return 0
+
+
+def run_file(path, names):
+    exec(compile(source_of(path), path, "exec"), names)
+
+
+def drain(stack):
+    """Keep polling until closed sockets have delivered their data and FIN, 5 s at most."""
+    if stack._tcp is None:
+        stack.poll()
+        return
+    end = time.ticks_add(time.ticks_ms(), _DRAIN_MS)
+    while stack.tcp.draining():
+        left = time.ticks_diff(end, time.ticks_ms())
+        if left <= 0:
+            return
+        stack.wait(left)
+
+
+def main():
+    told = json.loads(os.getenv("VIPERIP_SIM"))
+    script = told["script"]
+    own = __file__.rpartition("/")[0]
+    rest = [p for p in sys.path if p not in (own, "")]
+    # As CPython has it: the script's folder first. The libraries' folder is CPython's own, so
+    # that everything MicroPython brings comes before it.
+    first = script.rpartition("/")[0] if script else ""
+    sys.path[:] = [first, told["firmware"]] + rest + [told["lib"]]
+    import viperip
+
+    viperip._on_event = tell = control(told["control_fd"])
+    try:
+        lan = bring_up(told, viperip)
+    except OSError as e:
+        name = errno.errorcode.get(e.errno, e.errno)
+        complain("the link cannot be used: %s" % name)
+        return 2
+    if lan is None:
+        complain("no DHCP server answered within %d s; give --ip A.B.C.D/N" % (_DHCP_MS // 1000))
+        return 1
+    tell({"event": "up", "ip": lan.ipconfig("addr4")[0]})
+    stack = viperip.default()
+    names = {"__name__": "__main__"}
+    status = 0
+    sys.argv[:] = [script or ""] + told["args"]
+    path = script
+    if told["demo"]:
+        path = told["firmware"] + "/main.py"
+        sys.argv[:] = [path]
+    if path:
+        names["__file__"] = path
+        status = guarded(run_file, path, names)
+    if told["interactive"]:
+        sys.path.append(own)
+        import prompt
+
+        status = prompt.loop(names, stack, status_of, report)
+    try:
+        drain(stack)
+    except KeyboardInterrupt:
+        status = status or 130
+    return status
+
+
+sys.exit(main())
