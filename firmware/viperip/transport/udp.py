@@ -276,7 +276,8 @@ class UDP:
         # An ICMP error about a datagram that we sent (RFC 1122 4.1.3.3).
         port = buf[off] << 8 | buf[off + 1]
         rport = buf[off + 2] << 8 | buf[off + 3]
-        for e in self.endpoints:
+        # A copy: a wake may close its endpoint.
+        for e in list(self.endpoints):
             if e.port == port and e.remote_port == rport and _equal(buf, ip + 16, e.remote, 0, 4):
                 if kind == 3:
                     if code == 3 or code == 2:
