@@ -1,0 +1,231 @@
+"""Every file in firmware/examples/ runs under `viperip sim` and does what its header says."""
+
+import http.server
+import re
+import socket
+import struct
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pcapng
+import pytest
+
+from tests.host.board import GATEWAY, free_port
+from tests.host.command import VIPERIP, viperip
+from tests.net.netns import Running
+
+FOLDER = Path(__file__).parents[2] / "firmware" / "examples"
+EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+Check = Callable[[str, Path], None]
+CHECKS: dict[str, Check] = {}
+
+
+def check(function: Check) -> Check:
+    """Registers a function as the expectation of the example it is named after."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name: str, tmp_path: Path) -> None:
+    assert name in CHECKS, f"{name}.py is new: say here what it is to print"
+    CHECKS[name](str(FOLDER / f"{name}.py"), tmp_path)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_says_what_it_shows_and_how_to_run_it(name: str) -> None:
+    lines = (FOLDER / f"{name}.py").read_text().splitlines()
+    header = [line for line in lines[:10] if line.startswith("#")]
+    assert re.match(r"# [A-Z].*", header[0])
+    assert any(re.match(rf"#   viperip sim .*firmware/examples/{name}\.py", h) for h in header)
+    assert len(lines) <= 60
+
+
+def test_the_readme_lists_the_examples() -> None:
+    listed = re.findall(r"\| \[(\w+)\.py\]\(\1\.py\) \|", (FOLDER / "README.md").read_text())
+    assert sorted(listed) == EXAMPLES
+
+
+def run(script: str, *arguments: str) -> str:
+    """What an example that ends by itself has printed."""
+    done = viperip("sim", script, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def expect(output: str, *patterns: str) -> None:
+    """Lines that match the patterns come in this order."""
+    rest = iter(output.splitlines())
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, line) for line in rest), f"{pattern} in:\n{output}"
+
+
+@contextmanager
+def served(script: str, forward: str, ready: str) -> Iterator[Running]:
+    """An example that serves, from the time it says so."""
+    one = Running([*VIPERIP, "sim", "--forward", forward, script])
+    try:
+        one.wait_for(ready)
+        yield one
+    finally:
+        one.stop()
+
+
+@check
+def hello_http(script: str, folder: Path) -> None:
+    port = free_port()
+    with served(script, f"{port}:80", "serving") as board:
+        for _ in range(2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+                assert b"Hello from a board" in page.read()
+        board.wait_for("GET / HTTP/1.1")
+
+
+@check
+def udp_echo(script: str, folder: Path) -> None:
+    port = free_port()
+    with served(script, f"udp:{port}:7", "echoing") as board:
+        with socket.socket(type=socket.SOCK_DGRAM) as s:
+            s.settimeout(10)
+            s.connect(("127.0.0.1", port))
+            s.send(b"hello")
+            assert s.recv(100) == b"hello"
+        board.wait_for("5 bytes from ")
+
+
+@check
+def tcp_echo_asyncio(script: str, folder: Path) -> None:
+    port = free_port()
+    with served(script, f"{port}:7", "echoing") as board:
+        clients = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.sendall(b"%d" % number * 1000)
+        for number, client in enumerate(clients):
+            with client, client.makefile("rb") as stream:
+                assert stream.read(1000) == b"%d" % number * 1000
+        board.wait_for("1000 bytes for ")
+
+
+@check
+def http_get(script: str, folder: Path) -> None:
+    (folder / "index.html").write_text("<p>a page</p>")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        output = run(script, f"http://{GATEWAY}:{server.server_port}/index.html")
+        server.shutdown()
+    expect(
+        output, rf"{GATEWAY}:.* is .*", r"HTTP/1\.0 200 OK", r"13 bytes: b'<p>a page</p>' \.\.\."
+    )
+
+
+@check
+def raw_frames(script: str, folder: Path) -> None:
+    mac = "02:76:69:70:00:01"
+    expect(
+        run(script),
+        rf"who has {GATEWAY}\?",
+        rf"from {mac} type 0806, \d+ bytes",
+        rf"{GATEWAY} is at {mac}",
+        "nothing more within a second",
+    )
+
+
+@check
+def ping_and_traceroute(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"3 packets transmitted, 3 received, 0% packet loss",
+        r"best of 3: .* ms",
+        rf" 1  {GATEWAY} .*",
+        rf"{GATEWAY} is hop 1",
+    )
+
+
+@check
+def two_stacks(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"2 packets transmitted, 2 received, 0% packet loss",
+        r"left:",
+        r"10\.1\.0\.2  02:00:00:00:00:02  reachable .*",
+        r"right:",
+        r"10\.1\.0\.1  02:00:00:00:00:01  reachable .*",
+        r"icmp_echo_in: 2",
+    )
+
+
+@check
+def two_interfaces(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"64 bytes from 10\.2\.0\.2: icmp_seq=0 ttl=63 .*",
+        r"2 packets transmitted, 2 received, 0% packet loss",
+        r" 1  10\.1\.0\.1 .*",
+        r" 2  10\.2\.0\.2 .*",
+        r"the router has passed on \d+ datagrams",
+    )
+
+
+@check
+def capture(script: str, folder: Path) -> None:
+    path = folder / "ping.pcapng"
+    expect(run(script, str(path)), rf"\d+ frames in {path}")
+    with path.open("rb") as file:
+        blocks = [b for b in pcapng.FileScanner(file) if type(b).__name__ == "EnhancedPacket"]
+    types = [block.packet_data[12:14] for block in blocks]
+    assert types.count(b"\x08\x00") == 6  # three requests, three replies
+    assert types.count(b"\x08\x06") >= 2
+
+
+@check
+def static_arp(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"1 packets transmitted, 1 received, 0% packet loss",
+        rf"{GATEWAY}  02:76:69:70:00:01  static .*",
+        r"forget it: True",
+    )
+
+
+@check
+def keepalive_half_close(script: str, folder: Path) -> None:
+    expect(run(script), r"client: FIN-WAIT-[12]", r"server: CLOSE-WAIT", r"sorted: 1 2 3")
+
+
+@check
+def own_protocol(script: str, folder: Path) -> None:
+    expect(run(script), r"02:00:00:00:00:02: 21\.5 degrees")
+
+
+@check
+def sntp(script: str, folder: Path) -> None:
+    now = 1_700_000_000  # 2023-11-14 22:13:20 UTC
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(20)
+
+        def answer() -> None:
+            request, peer = server.recvfrom(100)
+            mode, stratum = 4 << 3 | 4, 2
+            reply = bytes([mode, stratum]) + bytes(22) + request[40:48] + bytes(8)
+            server.sendto(reply + struct.pack("!II", now + 2208988800, 0), peer)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        output = run(script, f"{GATEWAY}:{server.getsockname()[1]}")
+        thread.join()
+    said = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    expect(output, re.escape(said))
