@@ -113,6 +113,23 @@ def test_earlier_interface_has_the_default():
     assert find(h, "10.0.0.2") == "e1 192.168.0.254"
 
 
+def test_first_added_wins_among_equals():
+    # RFC 1122 3.3.1.2: which of several equal routes is taken must not change by itself.
+    h = host()
+    more = [second(h, "192.168.%d.1/24" % i) for i in range(12)]
+    for ifc in more:
+        a, m = cidr("172.16.0.0/16")
+        h.stack.ip.routes.add(a, m, bytes(ifc.addr[:3]) + b"\x02", ifc)
+    wanted = [r.gateway for r in h.stack.ip.routes.static]
+    for _ in range(3):
+        got = [r.gateway for r in h.stack.ip.routes.routes if r.kind == "static"]
+        assert got == wanted
+        assert find(h, "172.16.0.1") == "e1 192.168.0.2"
+        h.stack.changed()
+    connected = [r.ifc for r in h.stack.ip.routes.routes if r.kind == "connected"]
+    assert connected == [h.ifc] + more
+
+
 def test_host_bits_do_not_matter():
     h = host()
     add(h, "172.16.3.4/16", "10.0.0.2")

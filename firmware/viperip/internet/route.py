@@ -77,8 +77,10 @@ class Routes:
             if ifc.gateway != nothing:
                 routes.append(Route(nothing, nothing, ifc.gateway, ifc, metric, "default"))
             metric += 1
-        routes.sort(key=lambda r: (-mask_prefix(r.mask), r.metric))
-        self.routes = routes
+        # MicroPython's sort is not stable: the place decides among equals, the first added wins.
+        order = [(-mask_prefix(r.mask), r.metric, i) for i, r in enumerate(routes)]
+        order.sort()
+        self.routes = routes = [routes[key[2]] for key in order]
         self._table = b"".join([r.net + r.mask for r in routes])
 
     def find(self, buf, off, ifc=None):
