@@ -60,6 +60,8 @@ class QueueDevice(LinkDevice):
         self._count = 0
         self._tx = bytearray(mtu + 16)
         self.dropped = 0  # frames lost because the ring was full
+        self.longest = mtu + 14  # frame that a buffer of the ring holds
+        self.oversize = 0  # frames refused because they were longer
 
     def recv(self):
         if not self._count:
@@ -75,7 +77,7 @@ class QueueDevice(LinkDevice):
         return self._tx
 
     def push(self, n):
-        # Queue the n bytes of the buffer that _slot() lent.
+        # Queue the n bytes of the buffer that slot() lent.
         self._length[(self._head + self._count) % len(self._queue)] = n
         self._count += 1
 
