@@ -16,6 +16,8 @@ from viperip_host.interpreter import Interpreter
 
 # The gateway is small, but it relays: give it the board's default heap.
 GATEWAY_HEAP = "16M"
+# How long it may take, in seconds, once the board has ended: it gives itself 5 s to deliver.
+GATEWAY_SECONDS = 7.0
 
 
 @dataclass
@@ -186,7 +188,25 @@ class _Run:
                 finished = self.demo.finished()
                 if finished is not None:
                     return finished
-        return self._board_gone()
+        ended = self._gateway_delivers()
+        return self._board_gone() if ended is None else ended
+
+    def _gateway_delivers(self) -> int | None:
+        """Let slow readers have what the board sent; the status when a signal ends this."""
+        end = process.now() + GATEWAY_SECONDS
+        while self.gateway and not self.gateway.ended:
+            left = end - process.now()
+            if left <= 0:
+                return None
+            for key, _ in self.selector.select(left):
+                name, control = key.data
+                if name == "signals":
+                    status = self._on_signals()
+                    if status is not None:
+                        return status
+                else:
+                    self._on_control(name, control)
+        return None
 
     def _on_signals(self) -> int | None:
         """The exit status when a signal ends the run."""

@@ -139,7 +139,18 @@ def test_sending_into_a_closed_wire():
     far.close()
     assert buf is not None
     dev.send(60)
-    assert not dev.link() and dev.tx_lost == 1 and dev.borrow() is None
+    assert dev.tx_lost == 1 and dev.borrow() is None
+    assert dev.recv() == 0 and not dev.link()
+
+
+def test_what_came_before_the_end_is_read_after_a_failed_write():
+    dev, far = wire()
+    far.write(framed(frame(1)) + framed(frame(2)))
+    far.close()
+    put(dev, frame(3))
+    assert dev.tx_lost == 1 and dev.link()
+    assert take(dev) == frame(1) and take(dev) == frame(2)
+    assert dev.recv() == 0 and not dev.link()
 
 
 def test_a_lying_length_ends_the_link():

@@ -41,7 +41,8 @@ class Wire(LinkDevice):
         self._tx_off = 0  # what is left to write: _tx[_tx_off:_tx_off+_tx_n]
         self._tx_n = 0
         self._up = False
-        self._open = True
+        self._open = True  # until everything that came has been read
+        self._writable = True
 
     def up(self):
         if not self._open:
@@ -119,7 +120,7 @@ class Wire(LinkDevice):
             self._flush()
             if self._tx_n:
                 return None
-        return self._tx if self._open else None
+        return self._tx if self._writable and self._open else None
 
     def send(self, n):
         tx = self._tx
@@ -133,13 +134,14 @@ class Wire(LinkDevice):
     def _flush(self):
         # Half a frame on the wire must be finished before anything else is written.
         try:
-            n = self._write(self._tx, self._tx_off, self._tx_n) if self._open else 0
+            n = self._write(self._tx, self._tx_off, self._tx_n) if self._writable else 0
         except OSError:
             n = 0
         if n is None:
             return
         if not n:
-            self._open = False
+            # The far end is gone; what it sent before may still wait to be read.
+            self._writable = False
             self._tx_n = 0
             self.tx_lost += 1
             return

@@ -7,9 +7,11 @@
 import json
 import os
 import sys
+import time
 
 MAC = b"\x02\x76\x69\x70\x00\x01"
 _IDLE_MS = 1000
+_DELIVER_MS = 5000
 
 
 class Relays:
@@ -37,7 +39,7 @@ class Relays:
 
 
 def start(told):
-    """(stack, interface, relays, poller) with all services running."""
+    """(stack, interface, relays, poller, TCP relay) with all services running."""
     import select
 
     from viperip.address import cidr, ip4
@@ -61,13 +63,13 @@ def start(told):
 
     gateway_dns.start(stack, relays, told, addr)
     gateway_udp.start(stack, relays, told, addr)
-    gateway_tcp.start(stack, relays, told, addr)
+    tcp = gateway_tcp.start(stack, relays, told, addr)
     Server(ifc, ip4(told["lease"]), 1, addr, [addr]).start()
-    return stack, ifc, relays, poller
+    return stack, ifc, relays, poller, tcp
 
 
-def serve(stack, ifc, relays, poller):
-    """Until the board has closed its end of the wire."""
+def serve(stack, ifc, relays, poller, tcp):
+    """Until the board has closed its end of the wire, and the host has what it sent."""
     from select import POLLIN
 
     wire = ifc.dev
@@ -88,6 +90,25 @@ def serve(stack, ifc, relays, poller):
                 left = 0
         for ready, events in poller.poll(min(left, _IDLE_MS)):
             owner = owners.get(ready)
+            if owner is not None:
+                stack.enter()
+                try:
+                    owner.ready(events)
+                finally:
+                    stack.leave()
+    deliver(stack, relays, poller, tcp)
+
+
+def deliver(stack, relays, poller, tcp):
+    """Give the host's sockets what the board has sent; 5 s at most."""
+    end = time.ticks_add(time.ticks_ms(), _DELIVER_MS)
+    while tcp.finish():
+        left = time.ticks_diff(end, time.ticks_ms())
+        if left <= 0:
+            return
+        # The stack is not polled: without a wire its timers could only give connections up.
+        for ready, events in poller.poll(left):
+            owner = relays.owners.get(ready)
             if owner is not None:
                 stack.enter()
                 try:

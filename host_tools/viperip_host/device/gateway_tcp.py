@@ -156,7 +156,7 @@ class Opening:
         tcp = relay.stack.tcp
         listener = tcp.listen(self.key[2], self.key[3], 1) if good else None
         relay.deciding = False
-        relay.stack.ip.input(self.ifc, self.syn, 0, len(self.syn), 0)
+        relay.stack.ip.input(self._again())
         relay.deciding = True
         if listener is None:
             self.sock.close()
@@ -197,6 +197,17 @@ class Relay:
         except OSError:
             return False
         return True
+
+    def finish(self):
+        """The board is gone: close what is delivered; True while the host has yet to take some."""
+        self.stack.enter()
+        try:
+            for splice in list(self.splices):
+                if not (splice.rest or splice.conn.available()):
+                    splice.close()
+        finally:
+            self.stack.leave()
+        return bool(self.splices)
 
 
 class Forward:
