@@ -379,29 +379,137 @@ def test_our_own_frames_are_no_conflict():
     assert h.stat("arp_conflict") == 0 and not h.sent()
 
 
-def test_probe_finds_nobody():
-    # RFC 5227 2.1.1: PROBE_NUM 3, sender address zero.
+def prober(random=b"\0"):
+    # A host without an address whose random bytes are all the same.
     h = host(addr=None, static=False)
+    h.stack.urandom = lambda n: random * n
     h.stack.time()
+    return h
+
+
+def times(h, ms, step=10):
+    # When the host sends each ARP packet within the next ms, in ms from now.
+    out = []
+    for at in range(0, ms, step):
+        for a in h.arps():
+            assert (a.to, a.op, a.spa, a.tha, a.tpa) == (ALL_MAC, REQUEST, ANY, NO_MAC, ME)
+            out.append(at)
+        h.run(step, step)
+    return out
+
+
+def test_probe_finds_nobody():
+    # RFC 5227 2.1.1: wait 0 to 1 s, PROBE_NUM 3 probes 1 to 2 s apart, ANNOUNCE_WAIT 2 s; the
+    # sender address is zero. Here with the least and the most that chance may add.
+    for random, first, between in ((b"\0", 0, 1000), (b"\xff", 1000, 2000)):
+        h = prober(random)
+        done = []
+        timers = len(h.stack.timers)
+        h.ifc.arp.probe(ME, done.append)
+        sent = times(h, first + 2 * between + 1950)
+        assert len(sent) == 3 and not done, sent
+        for at, wanted in zip(sent, (first, first + between, first + 2 * between)):
+            assert 0 <= at - wanted <= 20, sent
+        h.run(100)
+        assert done == [None] and not h.sent()
+        h.run(20000)
+        assert done == [None] and not h.sent() and len(h.stack.timers) == timers
+
+
+def test_probe_spacing_is_random():
+    # RFC 5227 2.1.1: each interval is chosen anew.
+    h = prober()
+    values = [b"\x01\x80", b"\0\x40", b"\x02\x20"]
+    h.stack.urandom = lambda n: bytes(n - 2) + values.pop(0)
+    h.ifc.arp.probe(ME, lambda mac: None)
+    sent = times(h, 6000)
+    for at, wanted in zip(sent, (375, 375 + 1062, 375 + 1062 + 1531)):
+        assert 0 <= at - wanted <= 30, sent
+
+
+def test_last_moment_of_a_probe():
+    # RFC 5227 2.1.1: until ANNOUNCE_WAIT after the last probe.
+    h = prober()
     done = []
     h.ifc.arp.probe(ME, done.append)
+    h.run(3900)
+    h.inject(arp(REPLY, OTHER_MAC, ME, MAC, ANY))
+    assert done == [OTHER_MAC]
+
+
+def test_down_ends_a_probe():
+    # Whoever waits for the answer must hear that there will be none.
+    for ms in (0, 1500, 3900):
+        h = prober()
+        done = []
+        h.ifc.arp.probe(ME, done.append)
+        h.run(ms)
+        h.ifc.down()
+        assert done == [b""]
+        h.sent()
+        h.run(10000)
+        assert done == [b""] and not h.sent()
+
+
+def test_second_probe_ends_the_first():
+    h = prober()
+    first = []
+    second = []
+    h.ifc.arp.probe(ME, first.append)
+    h.run(1500)
+    h.sent()
+    h.ifc.arp.probe(PEER, second.append)
+    assert first == [b""]
     h.run(5000)
-    assert done == [None]
-    probes = h.arps()
-    assert len(probes) == 3
-    for a in probes:
-        assert (a.to, a.op, a.spa, a.tha, a.tpa) == (ALL_MAC, REQUEST, ANY, NO_MAC, ME)
+    assert [a.tpa for a in h.arps()] == [PEER] * 3
+    assert first == [b""] and second == [None]
+
+
+def test_probe_begun_by_the_end_of_another():
+    h = prober()
+    done = []
+
+    def again(mac):
+        done.append(mac)
+        h.ifc.arp.probe(PEER, done.append)
+
+    h.ifc.arp.probe(ME, again)
+    h.inject(arp(REPLY, OTHER_MAC, ME, MAC, ANY))
+    h.run(5000)
+    assert done == [OTHER_MAC, None]
+
+
+def test_many_conflicts_limit_the_rate():
+    # RFC 5227 2.1.1: after MAX_CONFLICTS 10, one address per RATE_LIMIT_INTERVAL 60 s.
+    h = prober()
+    done = []
+    for i in range(10):
+        h.ifc.arp.probe(ME, done.append)
+        assert len(times(h, 100)) == 1, i
+        h.inject(arp(REPLY, OTHER_MAC, ME, MAC, ANY))
+    assert done == [OTHER_MAC] * 10
+    for _ in range(2):
+        h.ifc.arp.probe(ME, done.append)
+        sent = times(h, 60500, 100)
+        assert len(sent) == 1 and 59500 <= sent[0] <= 60100, sent
+        h.inject(arp(REPLY, OTHER_MAC, ME, MAC, ANY))
+    assert done == [OTHER_MAC] * 12
+    # A link that was down is another network.
+    h.ifc.down()
+    h.ifc.up()
+    h.sent()
+    h.ifc.arp.probe(ME, done.append)
+    assert len(times(h, 100)) == 1
 
 
 def probed(frame):
-    h = host(addr=None, static=False)
-    h.stack.time()
+    h = prober()
     done = []
     h.ifc.arp.probe(ME, done.append)
     h.run(500)
     h.inject(frame)
     early = list(done)
-    h.run(5000)
+    h.run(8000)
     return early, done
 
 

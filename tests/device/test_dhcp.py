@@ -125,7 +125,7 @@ def test_full_cycle():
         assert w.client.state == "stopped"
         w.client.start()
         assert w.ifc.dhcp is w.client
-        assert w.run(8000, w.bound), w.client.state
+        assert w.run(9000, w.bound), w.client.state
         assert got == [w.client]
         held = w.client.lease
         assert held["server"] == GW and held["gateway"] == GW
@@ -146,7 +146,7 @@ def test_full_cycle():
 def test_release_and_same_address_again():
     w = World(NEAR_WRAP)
     w.client.start()
-    w.run(8000, w.bound)
+    w.run(9000, w.bound)
     addr = w.ifc.addr
     w.client.stop()
     w.run(100)
@@ -156,14 +156,14 @@ def test_release_and_same_address_again():
     assert w.client.state == "stopped" and w.client.lease is None
     assert w.server.leases()[0]["state"] == "free"
     w.client.start()
-    assert w.run(8000, w.bound)
+    assert w.run(9000, w.bound)
     assert w.ifc.addr == addr
 
 
 def test_renewal_at_half_of_the_lease():
     w = World()
     w.client.start()
-    w.run(8000, w.bound)
+    w.run(9000, w.bound)
     n = len(w.watch.heard)
     w.run(1780000)
     assert len(w.watch.heard) == n
@@ -177,7 +177,7 @@ def test_renewal_at_half_of_the_lease():
 def test_rebinding_then_expiry():
     w = World(NEAR_WRAP)
     w.client.start()
-    w.run(8000, w.bound)
+    w.run(9000, w.bound)
     w.serve(False)
     w.run(2400000)
     assert w.client.state == "renewing" and w.watch.heard[-1][3] == GW
@@ -194,7 +194,7 @@ def test_rebinding_then_expiry():
 def test_rebinding_finds_a_server():
     w = World()
     w.client.start()
-    w.run(8000, w.bound)
+    w.run(9000, w.bound)
     w.serve(False)
     w.run(3200000)
     assert w.client.state == "rebinding"
@@ -241,6 +241,20 @@ def test_conflict_is_declined():
     assert [x["state"] for x in w.server.leases()].count("declined") == 1
 
 
+def test_interface_down_while_probing():
+    # RFC 2131 4.4.1: what was not probed to the end is not used; the client starts again.
+    w = World(NEAR_WRAP)
+    w.client.start()
+    assert w.run(5000, lambda: w.client.state == "probing")
+    w.run(1500)
+    w.ifc.down()
+    assert w.client.state == "init" and w.ifc.arp._probe is None
+    w.run(20000)
+    assert w.client.state == "init" and dhcp.DECLINE not in w.watch.kinds()
+    w.ifc.up()
+    assert w.run(12000, w.bound)
+
+
 def test_nak_starts_again():
     w = World(server=False, probe=False)
     w.client.start()
@@ -258,7 +272,7 @@ def test_nak_starts_again():
 def test_nak_of_a_renewal():
     w = World(NEAR_WRAP)
     w.client.start()
-    w.run(8000, w.bound)
+    w.run(9000, w.bound)
     old = w.ifc.addr
     w.server.bindings.clear()
     w.server.first = b"\xc0\xa8\x05\x10"
@@ -270,14 +284,14 @@ def test_nak_of_a_renewal():
 def test_reboot_keeps_the_address():
     w = World()
     w.client.start()
-    w.run(8000, w.bound)
+    w.run(9000, w.bound)
     addr = w.ifc.addr
     w.client.start()
     assert w.client.state == "rebooting" and not any(w.ifc.net)
     w.run(50)
     kind, raw, src, dst, o = w.watch.heard[-1]
     assert kind == 3 and o[50] == addr and 54 not in o and raw[12:16] == ZERO
-    assert w.run(5000, w.bound) and w.ifc.addr == addr
+    assert w.run(9000, w.bound) and w.ifc.addr == addr
     w.serve(False)
     w.client.start()
     w.run(30000)
@@ -440,7 +454,7 @@ def test_link_that_comes_late():
     w.run(20000)
     assert w.client.state == "init"
     w.ifc.up()
-    assert w.run(4000, w.bound)
+    assert w.run(9000, w.bound)
     assert w.watch.kinds() == [1, 3]
 
 

@@ -46,7 +46,6 @@ _HOUR = const(3600)
 _REQUESTS = const(4)  # REQUESTs sent for one offer before starting again
 _REBOOTS = const(3)
 _LINK_MS = const(250)  # how often the link is looked at until it is up
-_PROBE_MS = const(10000)  # the probe takes 3 s
 _DECLINE_MS = const(10000)  # RFC 2131 3.1.5: at least ten seconds after a DECLINE
 _RENEW_S = const(60)  # RFC 2131 4.4.5: retransmit no faster than this
 
@@ -274,10 +273,7 @@ class Client(Timer):
             else:
                 self._begin()
                 self._discover()
-        elif state == "probing":
-            # The probe was forgotten: the interface went down meanwhile.
-            self._restart(1000)
-        elif state != "stopped":
+        elif state != "stopped" and state != "probing":
             self._keep(state)
 
     def _keep(self, state):
@@ -438,7 +434,7 @@ class Client(Timer):
             # RFC 2131 4.4.1: the client should check that nobody uses the address.
             self.state = "probing"
             self._new = new
-            self.stack.arm(self, _PROBE_MS)
+            self.due = -1  # the probe always ends, and says so
             self.ifc.arp.probe(addr, lambda mac: self._probed(new, mac))
         else:
             self._bind(new)
@@ -448,6 +444,8 @@ class Client(Timer):
             return
         if mac is None:
             self._bind(new)
+        elif not mac:
+            self._restart(1000)  # the interface went down
         else:
             self._decline(new)
             self._restart(_DECLINE_MS)

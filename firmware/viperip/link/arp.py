@@ -38,7 +38,8 @@ _RETRY_MS = const(1000)
 _TRIES = const(3)
 _ANNOUNCE_MS = const(2000)  # RFC 5227 1.1 ANNOUNCE_INTERVAL
 _DEFEND_MS = const(10000)  # DEFEND_INTERVAL
-_PROBES = const(3)  # PROBE_NUM
+_MAX_CONFLICTS = const(10)
+_RATE_LIMIT_MS = const(60000)  # RATE_LIMIT_INTERVAL
 
 _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _ZERO = bytes(6)
@@ -89,9 +90,8 @@ class ARP(Timer):
         self._announce_at = 0
         self._defended = -1
         self._probe = None
-        self._probe_addr = bytes(4)
-        self._probe_at = 0
-        self._probes = 0
+        self._probe_at = None  # when the last one began to ask
+        self._conflicts = 0  # addresses that turned out to be another's
         self._unicast = bytearray(6)
         self.stack.add_timer(self)
 
@@ -217,7 +217,7 @@ class ARP(Timer):
         if mine:
             return
         if self._probe is not None:
-            self._check_probe(buf, off)
+            self._probe.heard(buf, off)
         configured = ifc.net[0] != 0
         sender = _ip_class(buf, spa, ifc.net)
         if configured and sender == 1:
@@ -278,28 +278,37 @@ class ARP(Timer):
             self._announce_at = self.stack.now
 
     def probe(self, addr, done):
-        """Ask three times within about 3 s whether `addr` is in use; then done(mac or None)."""
-        self._probe = done
-        self._probe_addr = bytes(addr)
-        self._probes = _PROBES
-        self._probe_at = self.stack.now
-        self._probe_send()
+        """Ask whether `addr` is in use, for 4 to 7 s (RFC 5227 2.1.1); then done(), once.
 
-    def _probe_send(self):
-        self._probes -= 1
-        self._probe_at = self.stack.now
-        self._send(REQUEST, _BROADCAST, 0, _ZERO, 0, _ZERO, 0, self._probe_addr, 0)
-        self._schedule(_RETRY_MS)
+        done is given the MAC of a station that uses it, None if there is none, or b"" if the
+        interface went down, or another probe began, before that was known.
+        """
+        from .probe import Probe
 
-    def _check_probe(self, buf, off):
-        # RFC 5227 2.1.1: somebody uses the address, or probes for it as we do.
-        a = self._probe_addr
-        if _equal(buf, off + 14, a, 0, 4) or (
-            _equal(buf, off + 14, _ZERO, 0, 4) and _equal(buf, off + 24, a, 0, 4)
-        ):
-            done = self._probe
+        self._end_probe()
+        wait = 0
+        if self._conflicts >= _MAX_CONFLICTS and self._probe_at is not None:
+            # RFC 5227 2.1.1: no more than one address per RATE_LIMIT_INTERVAL from now on.
+            ago = diff(self.stack.now, self._probe_at)
+            if 0 <= ago < _RATE_LIMIT_MS:
+                wait = _RATE_LIMIT_MS - ago
+        self._probe = Probe(self, addr, done, wait)
+
+    def send_probe(self, addr):
+        self._probe_at = self.stack.now
+        self._send(REQUEST, _BROADCAST, 0, _ZERO, 0, _ZERO, 0, addr, 0)
+
+    def probed(self, probe, mac):
+        # A probe has ended: the MAC of the address's user, None, or b"".
+        if self._probe is probe:
             self._probe = None
-            done(bytes(buf[off + 8 : off + 14]))
+        if mac:
+            self._conflicts += 1
+        probe.done(mac)
+
+    def _end_probe(self):
+        if self._probe is not None:
+            self._probe.finish(b"")
 
     def _conflict(self, buf, off):
         # RFC 5227 2.4 (b): defend once, then not again within DEFEND_INTERVAL.
@@ -320,16 +329,6 @@ class ARP(Timer):
             self._announcement()
         elif self._announce:
             self._schedule(_ANNOUNCE_MS - diff(now, self._announce_at))
-        if self._probe is not None:
-            left = _RETRY_MS - diff(now, self._probe_at)
-            if left > 0:
-                self._schedule(left)
-            elif self._probes:
-                self._probe_send()
-            else:
-                done = self._probe
-                self._probe = None
-                done(None)
         if self._defended >= 0:
             left = _DEFEND_MS - diff(now, self._defended)
             if left > 0:
@@ -390,7 +389,8 @@ class ARP(Timer):
                 self._free(i)
         self.pending.clear()
         self._announce = 0
-        self._probe = None
+        self._conflicts = 0
+        self._end_probe()
 
     def entries(self):
         """The cache as a list of dicts: ip, mac, state, age_s."""

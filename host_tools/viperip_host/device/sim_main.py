@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-_DHCP_MS = 10000
+_DHCP_MS = 20000  # of which a probe of the address (RFC 5227) takes up to 7 s
 _DRAIN_MS = 5000
 
 
@@ -76,7 +76,7 @@ def open_device(told):
 def start_dhcp(lan, probe):
     from viperip.application.dhcp import Client
 
-    # Nobody else is on the private wire: the 3 s in which others may object are saved.
+    # Nobody else is on the private wire: the 4 to 7 s in which others may object are saved.
     ifc = lan.interface
     ifc.dhcp = Client(ifc, ifc.stack.hostname, probe)
     ifc.dhcp.start()
