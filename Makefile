@@ -6,7 +6,7 @@ PYTEST := .venv/bin/pytest
 MICROPYTHON_FLAG := $(if $(MICROPYTHON),--micropython $(MICROPYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all soak bench lint bootstrap-run bootstrap-dev bootstrap-bench
+.PHONY: help setup run test test-all soak bench size lint bootstrap-run bootstrap-dev bootstrap-bench
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,3 +43,6 @@ soak: bootstrap-dev  ## the long tests
 
 bench: bootstrap-dev bootstrap-bench  ## speed of the stack beside PyTCP (as root)
 	.venv/bin/python -m tests.bench
+
+size: bootstrap-dev  ## sizes of the compiled modules, and the heap they take
+	.venv/bin/python -m viperip_host.size
