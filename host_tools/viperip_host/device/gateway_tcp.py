@@ -156,7 +156,7 @@ class Opening:
         tcp = relay.stack.tcp
         listener = tcp.listen(self.key[2], self.key[3], 1) if good else None
         relay.deciding = False
-        relay.stack.ip.input(self._again())
+        relay.stack.ip.input(self.ifc, self.syn, 0, len(self.syn), 0)
         relay.deciding = True
         if listener is None:
             self.sock.close()
