@@ -356,7 +356,54 @@ def test_conflict_is_defended_once_in_ten_seconds():
     h.run(1500)
     h.inject(rival)
     assert len(h.arps()) == 1
-    assert state(h, "10.0.0.1") is None
+    # RFC 5227 2.4 (c): a static address is kept.
+    assert h.ifc.addr == ME
+
+
+def test_conflict_is_shown():
+    # RFC 5227 2.4: it is reported; arp() and ifstat() show who it is until the next
+    # announcement.
+    from viperip.application.netstat import arp as table
+    from viperip.application.netstat import ifstat
+
+    h = fresh()
+    assert table(h.stack) == [] and ifstat(h.stack)[0]["conflict"] == ""
+    h.inject(arp(REPLY, OTHER_MAC, ME, NO_MAC, ME, to=ALL_MAC))
+    h.run(5000)
+    (row,) = table(h.stack)
+    assert row["ip"] == "10.0.0.1" and row["mac"] == "02:00:00:00:00:0c"
+    assert row["state"] == "conflict" and row["age_s"] == 5
+    assert ifstat(h.stack)[0]["conflict"] == "02:00:00:00:00:0c"
+    h.ifc.configure(b"\x0a\0\0\x09", MASK)
+    assert table(h.stack) == [] and ifstat(h.stack)[0]["conflict"] == ""
+
+
+def test_second_conflict_takes_an_address_that_may_go():
+    # RFC 5227 2.4 (b): defended once; a second conflict within DEFEND_INTERVAL ends it.
+    h = fresh()
+    lost = []
+    h.ifc.arp.on_lost = lost.append
+    rival = arp(REPLY, OTHER_MAC, ME, NO_MAC, ME, to=ALL_MAC)
+    h.inject(rival)
+    assert len(h.arps()) == 1 and not lost
+    h.run(10500)
+    h.inject(rival)
+    assert len(h.arps()) == 1 and not lost
+    h.run(9000)
+    h.inject(rival)
+    assert not h.arps() and lost == [OTHER_MAC]
+
+
+def test_another_address_is_defended_anew():
+    h = fresh()
+    lost = []
+    h.ifc.arp.on_lost = lost.append
+    h.inject(arp(REPLY, OTHER_MAC, ME, NO_MAC, ME, to=ALL_MAC))
+    h.ifc.configure(b"\x0a\0\0\x09", MASK)
+    h.sent()
+    h.inject(arp(REPLY, OTHER_MAC, b"\x0a\0\0\x09", NO_MAC, ME, to=ALL_MAC))
+    (a,) = h.arps()
+    assert a.spa == a.tpa == b"\x0a\0\0\x09" and not lost
 
 
 def test_conflict_during_the_announcements():

@@ -241,6 +241,61 @@ def test_conflict_is_declined():
     assert [x["state"] for x in w.server.leases()].count("declined") == 1
 
 
+def rival(w, addr):
+    # An ARP reply of a third station that has `addr`, put on the wire by the gateway's device.
+    body = b"\0\1\x08\0\6\4\0\2" + b"\2\0\0\0\0\x09" + addr + MAC_A + addr
+    frame = b"\xff" * 6 + b"\2\0\0\0\0\x09" + b"\x08\x06" + body + bytes(18)
+    dev = w.gw.dev
+    dev.borrow()[2 : 2 + len(frame)] = frame
+    dev.send(len(frame))
+    w.run(20)
+
+
+def test_conflict_of_a_bound_address():
+    # RFC 5227 2.4 (b), RFC 2131 3.1 step 5: defended once, then declined and given up.
+    for start in (0, NEAR_WRAP):
+        w = World(start)
+        w.client.start()
+        w.run(9000, w.bound)
+        addr = w.ifc.addr
+        w.run(5000)
+        rival(w, addr)
+        assert w.bound() and w.ifc.addr == addr
+        w.run(12000)
+        rival(w, addr)
+        assert w.bound()  # the second one came later than DEFEND_INTERVAL
+        n = len(w.watch.heard)
+        w.run(3000)
+        rival(w, addr)
+        assert w.client.state == "init" and w.client.lease is None
+        assert not any(w.ifc.net) and w.ifc.dns == [] and w.ifc.arp.on_lost is None
+        kind, raw, src, dst, o = w.watch.heard[-1]
+        assert len(w.watch.heard) == n + 1 and kind == dhcp.DECLINE
+        assert o[50] == addr and o[54] == GW and src == raw[12:16] == ZERO
+        assert dst == b"\xff" * 4 and raw[8:10] == b"\0\0"
+        assert w.a.stats["dhcp_declined"] == 1
+        # Nobody defends what was given up; RFC 2131 3.1 step 5: ten seconds.
+        rival(w, addr)
+        w.run(9500)
+        assert len(w.watch.heard) == n + 1
+        assert w.run(12000, w.bound) and w.ifc.addr != addr
+        assert [x["state"] for x in w.server.leases()].count("declined") == 1
+
+
+def test_conflict_after_the_client_has_stopped():
+    # A static address is kept (RFC 5227 2.4 (c)), also where there was a lease before.
+    w = World()
+    w.client.start()
+    w.run(9000, w.bound)
+    addr = w.ifc.addr
+    w.client.stop()
+    w.ifc.configure(addr, NET)
+    for _ in range(3):
+        rival(w, addr)
+    assert w.ifc.addr == addr and w.client.state == "stopped"
+    assert w.a.stats["dhcp_declined"] == 0 and w.a.stats["arp_conflict"] == 3
+
+
 def test_interface_down_while_probing():
     # RFC 2131 4.4.1: what was not probed to the end is not used; the client starts again.
     w = World(NEAR_WRAP)

@@ -356,8 +356,9 @@ class Client(Timer):
         self._backoff()
 
     def _decline(self, held):
-        # RFC 2131 4.4.4
+        # RFC 2131 4.4.4, table 5.
         self.stack.stats["dhcp_declined"] += 1
+        self._secs = 0
         m = self._message(DECLINE)
         option(m, REQUESTED, held["addr"])
         option(m, SERVER_ID, held["server"])
@@ -450,6 +451,15 @@ class Client(Timer):
             self._decline(new)
             self._restart(_DECLINE_MS)
 
+    def _conflict(self, mac):
+        # RFC 5227 2.4 (b): somebody else insists on the address. The server must not give it to
+        # us again (RFC 2131 3.1 step 5), so it is told as after a probe.
+        held = self.lease
+        self._lose()
+        self._new_xid()
+        self._decline(held)
+        self._restart(_DECLINE_MS)
+
     def _bind(self, new):
         ifc = self.ifc
         old = self.lease
@@ -469,6 +479,8 @@ class Client(Timer):
             or ifc.gateway != new["gateway"]
         ):
             ifc.configure(new["addr"], new["mask"], new["gateway"])
+        if ifc.arp is not None:
+            ifc.arp.on_lost = self._conflict
         self._until(new["t1_s"])
         for f in self.on_bound:
             f(self)
@@ -478,6 +490,8 @@ class Client(Timer):
         ifc = self.ifc
         if self.lease:
             self.lease = None
+            if ifc.arp is not None:
+                ifc.arp.on_lost = None
             ifc.mtu = ifc.dev.mtu
             ifc.dns = []
         if any(ifc.net):

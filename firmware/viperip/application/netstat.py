@@ -57,6 +57,7 @@ def interfaces(stack):
                 "tx_frames": i.tx_frames,
                 "tx_bytes": i.tx_bytes,
                 "tx_drops": i.tx_drops,
+                "conflict": mac_text(i.arp.conflict) if i.arp and i.arp.conflict else "",
             }
         )
     return rows
@@ -75,6 +76,9 @@ def ifstat(stack=None):
         interfaces(stack),
         ["if", "ip", "mac", "mtu", "up", "rx_frames", "rx_bytes", "tx_frames", "tx_bytes"],
     )
+    for r in rows:
+        if r["conflict"]:
+            print("%s: address conflict with %s" % (r["if"], r["conflict"]))
     for name in sorted(stack.stats):
         if stack.stats[name]:
             print("%s: %d" % (name, stack.stats[name]))

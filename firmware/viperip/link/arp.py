@@ -43,6 +43,7 @@ _RATE_LIMIT_MS = const(60000)  # RATE_LIMIT_INTERVAL
 
 _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _ZERO = bytes(6)
+_ANY = bytes(4)
 _PAD = bytes(18)
 _FIXED = b"\0\1\x08\0\6\4\0"
 
@@ -85,7 +86,11 @@ class ARP(Timer):
         self.used = [0] * ENTRIES
         self.pending = []  # (entry, frame) waiting for an answer
         self.conflict = None  # MAC of a station that claims our address
+        self._conflict_at = 0
+        self._conflict_addr = _ANY
         self.on_conflict = None  # called with that MAC (bytes)
+        # Called with it when the address has to go; None: it is kept whatever happens.
+        self.on_lost = None
         self._announce = 0
         self._announce_at = 0
         self._defended = -1
@@ -266,6 +271,7 @@ class ARP(Timer):
     def announce(self):
         """Announce the interface's address, twice (RFC 5227 2.3)."""
         self.conflict = None
+        self._defended = -1
         self._announce = 2
         self._announcement()
 
@@ -311,16 +317,21 @@ class ARP(Timer):
             self._probe.finish(b"")
 
     def _conflict(self, buf, off):
-        # RFC 5227 2.4 (b): defend once, then not again within DEFEND_INTERVAL.
         self.stack.stats["arp_conflict"] += 1
-        self.conflict = bytes(buf[off + 8 : off + 14])
-        now = self.stack.now
+        self.conflict = mac = bytes(buf[off + 8 : off + 14])
+        self._conflict_addr = self.ifc.addr
+        self._conflict_at = now = self.stack.now
         if self._defended < 0:
+            # RFC 5227 2.4 (b) and (c): defend, but not again within DEFEND_INTERVAL.
             self._defended = now
             self._schedule(_DEFEND_MS)
             self._send(REQUEST, _BROADCAST, 0, self.ifc.net, 0, _ZERO, 0, self.ifc.net, 0)
+        elif self.on_lost is not None:
+            # (b): a second conflict within it; the address is not ours any more.
+            self._conflicts += 1
+            self.on_lost(mac)
         if self.on_conflict is not None:
-            self.on_conflict(self.conflict)
+            self.on_conflict(mac)
 
     # Ageing and retries.
 
@@ -389,12 +400,26 @@ class ARP(Timer):
                 self._free(i)
         self.pending.clear()
         self._announce = 0
+        self._defended = -1
         self._conflicts = 0
         self._end_probe()
 
     def entries(self):
-        """The cache as a list of dicts: ip, mac, state, age_s."""
+        """The cache as a list of dicts: ip, mac, state, age_s, if.
+
+        A station that claims our own address is among them, its state "conflict".
+        """
         out = []
+        if self.conflict is not None:
+            out.append(
+                {
+                    "ip": ip4_text(self._conflict_addr),
+                    "mac": mac_text(self.conflict),
+                    "state": "conflict",
+                    "age_s": diff(self.stack.time(), self._conflict_at) // 1000,
+                    "if": self.ifc.name,
+                }
+            )
         for i in range(ENTRIES):
             s = self.state[i]
             if s:
