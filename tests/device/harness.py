@@ -190,7 +190,8 @@ class Datagram:
         b = frame[14:]
         self.to = frame[:6]
         hlen = (b[0] & 15) * 4
-        assert b[0] >> 4 == 4 and hlen == 20
+        # Nothing but IGMP has options.
+        assert b[0] >> 4 == 4 and hlen == (24 if b[9] == 2 else 20)
         assert checksum(b[:hlen]) == 0
         total = get16(b, 2)
         assert total <= len(b)
@@ -201,6 +202,7 @@ class Datagram:
         self.proto = b[9]
         self.src = b[12:16]
         self.dst = b[16:20]
+        self.options = b[20:hlen]
         self.payload = b[hlen:total]
         self.whole = b[:total]
 
