@@ -124,6 +124,39 @@ def test_a_full_wire_keeps_the_rest_and_loses_no_byte():
     assert dev.borrow() is not None
 
 
+def fill(dev):
+    # Frames until the wire has no room for one; how many.
+    n = 0
+    while not dev.unsent:
+        put(dev, frame(n, 1400))
+        n += 1
+        assert n < 5000
+    return n
+
+
+def test_what_is_unsent_is_told():
+    from viperip.link.wrapper import Wrapper
+
+    dev, far = wire()
+    over = Wrapper(Wrapper(dev))
+    put(dev, frame(1))
+    assert dev.unsent == over.unsent == 0
+    n = fill(dev)
+    assert 0 < dev.unsent == over.unsent <= 1404
+    dev.recv()
+    assert dev.unsent
+    left = 64 + n * 1404
+    while left:
+        left -= len(far.recv(min(left, 4000)))
+        dev.recv()
+    assert dev.unsent == over.unsent == 0
+    # Nobody asks for ever about a wire that has ended.
+    fill(dev)
+    far.close()
+    dev.recv()
+    assert dev.unsent == 0
+
+
 def test_the_end_of_the_stream_takes_the_link_down():
     dev, far = wire()
     far.write(framed(frame(1)))

@@ -16,6 +16,7 @@ class LinkDevice:
     rx_off = 0
     tx_off = 2
     rx_frames = 0  # received frames the device can hold while nobody polls; 0: unknown
+    unsent = 0  # bytes of a frame that found no room yet; every recv() tries again
 
     def up(self):
         """Start receiving. OSError if the hardware does not answer."""

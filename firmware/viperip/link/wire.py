@@ -38,8 +38,8 @@ class Wire(LinkDevice):
         self._got = 0  # bytes of it that have arrived
         self._ready = 0  # length of the frame lent to the caller
         self._tx = bytearray(_TX + mtu + _SLACK)
-        self._tx_off = 0  # what is left to write: _tx[_tx_off:_tx_off+_tx_n]
-        self._tx_n = 0
+        self._tx_off = 0  # what is left to write: _tx[_tx_off:_tx_off+unsent]
+        self.unsent = 0
         self._up = False
         self._open = True  # until everything that came has been read
         self._writable = True
@@ -63,7 +63,7 @@ class Wire(LinkDevice):
         return self._fd if self._open else -1
 
     def recv(self):
-        if self._tx_n:
+        if self.unsent:
             self._flush()
         if self._ready or not self._up:
             return self._ready
@@ -116,9 +116,9 @@ class Wire(LinkDevice):
         self._ready = 0
 
     def borrow(self):
-        if self._tx_n:
+        if self.unsent:
             self._flush()
-            if self._tx_n:
+            if self.unsent:
                 return None
         return self._tx if self._writable and self._open else None
 
@@ -128,13 +128,13 @@ class Wire(LinkDevice):
         tx[4] = n >> 8
         tx[5] = n & 0xFF
         self._tx_off = 2
-        self._tx_n = 4 + n
+        self.unsent = 4 + n
         self._flush()
 
     def _flush(self):
         # Half a frame on the wire must be finished before anything else is written.
         try:
-            n = self._write(self._tx, self._tx_off, self._tx_n) if self._writable else 0
+            n = self._write(self._tx, self._tx_off, self.unsent) if self._writable else 0
         except OSError:
             n = 0
         if n is None:
@@ -142,8 +142,8 @@ class Wire(LinkDevice):
         if not n:
             # The far end is gone; what it sent before may still wait to be read.
             self._writable = False
-            self._tx_n = 0
+            self.unsent = 0
             self.tx_lost += 1
             return
         self._tx_off += n
-        self._tx_n -= n
+        self.unsent -= n

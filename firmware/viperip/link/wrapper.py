@@ -31,6 +31,10 @@ class Wrapper(LinkDevice):
     def down(self):
         self.dev.down()
 
+    @property
+    def unsent(self):
+        return self.dev.unsent
+
     def link(self):
         return self.dev.link()
 
