@@ -83,9 +83,12 @@ def find(path: str | None = None) -> Interpreter:
             return ask(named)
         except HostError as error:
             raise UsageError(f"--micropython: {error}") from None
+    failed = None
     for candidate in candidates():
         try:
             return ask(candidate)
-        except HostError:
-            continue
+        except HostError as error:
+            failed = failed or error
+    if failed:
+        raise HostError(f"{failed}; give another interpreter with --micropython PATH")
     raise HostError(_NOWHERE)

@@ -180,6 +180,8 @@ def _open_udp(rest: str) -> Link:
     remote = port_number(remote_text, f"--link udp:{rest}")
     if local == remote:
         raise UsageError(f"--link udp:{rest}: the two ports must differ")
+    if local < 1024 and os.geteuid() != 0:
+        raise UsageError(f"--link udp:{rest}: ports below 1024 need root; choose another")
     # The board opens its own socket; this one only finds out whether the port is free.
     if not port_is_free("udp", local):
         raise UsageError(f"--link udp:{rest}: port {local} is taken; choose another LOCALPORT")

@@ -3,6 +3,8 @@
 import ipaddress
 import os
 import re
+import socket
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,21 +122,42 @@ def forwards(texts: Iterable[str]) -> list[Forward]:
 def free_forward(first: int, port: int) -> Forward:
     """Forward the first free host port from FIRST upwards to the board's PORT."""
     for host_port in range(first, first + 100):
-        if port_is_free("tcp", host_port):
+        if port_is_free("tcp", host_port) and _claim(host_port):
             return Forward("tcp", host_port, port)
     raise UsageError(
         f"ports {first} to {first + 99} are all taken; name one with --forward HOSTPORT:{port}"
     )
 
 
+_claims: list[socket.socket] = []
+
+
+def _claim(port: int) -> bool:
+    """Keep other runs that start at this moment from choosing the same port."""
+    # The gateway binds it only after an interpreter has started. An abstract name (Linux) is given
+    # back by the kernel, however this process ends; elsewhere the gateway says who came too late.
+    if not sys.platform.startswith("linux"):
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0viperip-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
 def output_file(text: str, option: str) -> str:
     """The absolute path of a file that can be written."""
     path = Path(text).absolute()
-    if path.is_dir():
+    # os.path, as pathlib's questions raise in a folder that may not be entered.
+    if os.path.isdir(path):
         raise UsageError(f"{option} {text}: this is a folder; name a file")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise UsageError(f"{option} {text}: there is no folder {path.parent}; make it first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    exists = os.path.exists(path)
+    if not os.access(path if exists else path.parent, os.W_OK if exists else os.W_OK | os.X_OK):
         raise UsageError(f"{option} {text}: no permission to write there; choose another place")
     return str(path)
 
@@ -142,8 +165,8 @@ def output_file(text: str, option: str) -> str:
 def script_file(text: str) -> str:
     """The absolute path of a script that can be read."""
     path = Path(text).absolute()
-    if not path.exists():
+    if not os.path.lexists(path) and os.access(path.parent, os.X_OK):
         raise UsageError(f"no such script: {text}")
-    if path.is_dir() or not os.access(path, os.R_OK):
+    if os.path.isdir(path) or not os.access(path, os.R_OK):
         raise UsageError(f"{text} is not a script that can be read")
     return str(path)

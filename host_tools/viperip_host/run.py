@@ -11,7 +11,7 @@ from typing import Any
 
 from viperip_host import links, plan, process, resources
 from viperip_host.demo import Demo, DemoTexts
-from viperip_host.errors import FAILURE, HostError
+from viperip_host.errors import FAILURE, USAGE, HostError
 from viperip_host.interpreter import Interpreter
 
 # The gateway is small, but it relays: give it the board's default heap.
@@ -241,6 +241,8 @@ class _Run:
                 self.demo.on_event(name, event)
 
     def _gateway_gone(self, gateway: process.Child) -> int:
+        if gateway.popen.returncode == USAGE:
+            return USAGE  # a port that cannot be used: the gateway has said so
         # A board that ends closes the wire, and the gateway may be the first to be noticed.
         if self.board.wait(1.0):
             return self._board_gone()

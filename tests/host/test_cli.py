@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -153,6 +154,26 @@ def test_a_link_that_is_no_tap() -> None:
 
 
 @pytest.mark.root
+def test_a_folder_that_may_not_be_entered() -> None:
+    code = (
+        "import os, sys; from viperip_host import options, errors\n"
+        f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+        "for call in (lambda: options.output_file(sys.argv[1], '--capture'),\n"
+        "             lambda: options.script_file(sys.argv[1])):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except errors.UsageError as error:\n"
+        "        print(error)\n"
+    )
+    with tempfile.TemporaryDirectory() as closed:
+        command = [sys.executable, "-c", code, f"{closed}/file"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    capture, script = done.stdout.splitlines()
+    assert "no permission to write there" in capture
+    assert "is not a script that can be read" in script
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("link", ["tap:viperiptest0", "packet:lo"])
 def test_a_link_without_permission(link: str) -> None:
     # The venv may lie where nobody else may go; so drop the rights after the imports.
@@ -171,3 +192,16 @@ def test_a_link_without_permission(link: str) -> None:
     assert done.returncode == 1
     assert "no permission" in done.stderr or "Permission denied" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.root
+def test_a_tap_without_the_system_call_shim_says_so() -> None:
+    environment = {**os.environ, "VIPERIP_NO_SHIM": "1"}
+    done = viperip(
+        "sim", "--link", "tap:vipernoshim", "--ip", "10.9.9.2/24", "-i", env=environment
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("viperip sim: the link cannot be used: ")
+    assert "system-call shim" in last
+    assert "Traceback" not in done.stderr

@@ -4,6 +4,7 @@
 # leases the board its address, and relays DNS, UDP and TCP through this computer's sockets. Its
 # own address stands for this computer's loopback.
 # VIPERIP_GATEWAY holds what plan.gateway_config() says.
+import errno
 import json
 import os
 import sys
@@ -125,7 +126,12 @@ def main():
         services = start(told)
     except OSError as e:
         # Only the ports that --forward names are opened here; another program was faster.
-        sys.stderr.write("viperip sim: a port to forward cannot be used: %s\n" % e)
+        ports = ", ".join([str(one["host_port"]) for one in told["forwards"]])
+        name = errno.errorcode.get(e.errno, e.errno)
+        sys.stderr.write(
+            "viperip sim: --forward: port %s cannot be used (%s); choose another HOSTPORT\n"
+            % (ports, name)
+        )
         sys.exit(2)
     try:
         serve(*services)

@@ -113,6 +113,13 @@ def bring_up(told, viperip):
     return lan
 
 
+def in_words(e):
+    # What an OSError says, or the name of its number.
+    if len(e.args) > 1:
+        return e.args[1]
+    return errno.errorcode.get(e.errno, str(e))
+
+
 def source_of(path):
     with open(path) as f:
         return f.read()
@@ -184,8 +191,7 @@ def main():
     try:
         lan = bring_up(told, viperip)
     except OSError as e:
-        name = errno.errorcode.get(e.errno, e.errno)
-        complain("the link cannot be used: %s" % name)
+        complain("the link cannot be used: %s" % in_words(e))
         return 2
     if lan is None:
         complain("no DHCP server answered within %d s; give --ip A.B.C.D/N" % (_DHCP_MS // 1000))
