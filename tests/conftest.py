@@ -1,7 +1,11 @@
-"""Plugins of the project's own (tests/plugin/), and the marker `root`."""
+"""Plugins of the project's own (tests/plugin/), the marker `root`, and every capture read."""
+
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
+from tests.net.captures import unchecked
 from tests.net.netns import why_not
 
 pytest_plugins = ["tests.plugin.device", "tests.plugin.summary"]
@@ -13,3 +17,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         reason = why_not()
         if reason:
             pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that wrote a capture must have had it read."""
+    result = yield
+    folder = pyfuncitem.funcargs.get("tmp_path")
+    if isinstance(folder, Path):
+        left = unchecked(folder)
+        assert not left, f"captures that check_capture() has not seen: {left}"
+    return result

@@ -14,6 +14,7 @@ from pcapng import FileScanner
 from pcapng.blocks import EnhancedPacket
 
 from tests.host.command import VIPERIP
+from tests.net.captures import check_capture
 from viperip_host.switch import BATCH, HEADER, MAX_FRAME, Faults, MacTable, Switch
 
 A, B, C = (bytes.fromhex(f"02000000000{n}") for n in "abc")
@@ -300,6 +301,7 @@ def test_the_command_switches_mirrors_and_reports(wires: list[Wire], tmp_path: P
         ]
         assert [packet.interface_id for packet in packets] == [1, 0]
         assert abs(packets[0].timestamp - time.time()) < 60
+        check_capture(mirror, 2)
     finally:
         started.kill()
         started.communicate()

@@ -1,9 +1,6 @@
 """A board on tap0 of a namespace: `viperip sim --link tap:tap0`, and its capture checked."""
 
 import json
-import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.net.captures import check_capture
 from tests.net.netns import NetNS, Running
 from tests.net.scripts import SWAP
 from viperip_host import interpreter, unix32
@@ -21,12 +19,6 @@ ADDRESS = "10.9.0.2"
 PEER = str(Path(__file__).with_name("peer.py"))
 PORT = 5001
 NAMES = ("unix", "unix32")
-_WRONG = " || ".join(
-    ["_ws.malformed"] + [f"{name}.checksum.status == 0" for name in ("ip", "icmp", "tcp", "udp")]
-)
-# Linux writes a TCP checksum of 0 as FFFF, which adds up just as well; tshark calls it wrong
-# (RFC 1624). So once in 65,536 segments a frame from Linux, and only from there, is let pass.
-_MINUS_ZERO = "(tcp.checksum.ffff && frame.packet_flags_direction == 1)"
 
 
 def micropython(name: str) -> str:
@@ -63,16 +55,13 @@ class Board:
         self.running: Running = netns.sim(*command, **popen)
 
     def check_capture(self, at_least: int = 1, spoiled: str = "") -> None:
-        """tshark reads it: no malformed packet, no wrong checksum.
-
-        SPOILED is a display filter for frames that are wrong on purpose.
-        """
+        """As captures.check_capture() does."""
         check_capture(self.capture, at_least, spoiled)
 
 
-def swapped(peer: dict[str, Any], board: Board, to_board: int, to_peer: int) -> None:
+def swapped(peer: dict[str, Any], running: Running, to_board: int, to_peer: int) -> None:
     """What the peer sent the board received, and the other way round, on every connection."""
-    lines = [line for line in board.running.output.splitlines() if line.startswith("{")]
+    lines = [line for line in running.output.splitlines() if line.startswith("{")]
     mine = {tuple(one["ports"]): one for one in map(json.loads, lines)}
     assert len(mine) == len(peer["results"])
     for one in peer["results"]:
@@ -100,38 +89,5 @@ def swap(
     )
     assert board.running.wait() == 0
     peer = json.loads(result.stdout)
-    swapped(peer, board, *sizes)
+    swapped(peer, board.running, *sizes)
     return board, peer["seconds"]
-
-
-def check_capture(path: Path, at_least: int = 1, spoiled: str = "") -> None:
-    assert shutil.which("tshark"), "needs tshark"
-    wrong = f"({_WRONG}) && !{_MINUS_ZERO}" + (f" && !({spoiled})" if spoiled else "")
-    found = tshark(path, "-Y", wrong)
-    assert not found, f"{path}:\n" + "\n".join(found[:20])
-    counted = int(_summary(path, "Number of packets"))
-    assert counted >= at_least, f"{counted} packets"
-
-
-def tshark(path: Path, *flags: str) -> list[str]:
-    """The lines of tshark about a capture, checksums checked."""
-    checks = []
-    for name in ("ip", "tcp", "udp"):
-        checks += ["-o", f"{name}.check_checksum:TRUE"]
-    done = subprocess.run(
-        ["tshark", "-n", "-r", str(path), *checks, *flags],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-def _summary(path: Path, what: str) -> str:
-    done = subprocess.run(
-        ["capinfos", "-M", str(path)], capture_output=True, text=True, check=True
-    )
-    found = re.search(rf"{what}: *(\S+)", done.stdout)
-    assert found, done.stdout
-    return found[1]

@@ -1,14 +1,12 @@
 """The links to Linux, TAP and AF_PACKET, in MicroPython against the kernel of a namespace."""
 
-import json
-import shutil
 import struct
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.net.captures import check_capture, tshark
 from tests.net.netns import NetNS
 from viperip_host import interpreter
 
@@ -86,18 +84,12 @@ def directions(path: Path) -> list[int]:
     return found
 
 
-def check_capture(path: Path) -> None:
+def read_capture(path: Path) -> None:
     flags = directions(path)
     assert flags.count(2) == 11 and flags.count(1) >= 11  # ARP and ten echoes, answered
-    if shutil.which("tshark") is None:
-        return
     # It is complete while MicroPython still writes.
-    done = subprocess.run(
-        ["tshark", "-r", str(path), "-Y", "icmp.type == 0", "-T", "json"],
-        capture_output=True,
-        check=True,
-    )
-    assert len(json.loads(done.stdout)) == 10
+    assert len(tshark(path, "-Y", "icmp.type == 0")) == 10
+    check_capture(path, 22)
 
 
 def test_tap(tap: NetNS, tmp_path: Path) -> None:
@@ -109,7 +101,7 @@ def test_tap(tap: NetNS, tmp_path: Path) -> None:
         *(str(script), str(FIRMWARE), "tap", str(capture)),
     ).wait_for("ready")
     ping(tap)
-    check_capture(capture)
+    read_capture(capture)
 
 
 @pytest.mark.parametrize("how", ["shim", "recv"])
@@ -129,4 +121,4 @@ def test_packet(netns: NetNS, tmp_path: Path, how: str) -> None:
             *("packet", str(capture), how),
         ).wait_for("ready")
         ping(other)
-        check_capture(capture)
+        read_capture(capture)

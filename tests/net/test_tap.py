@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.board import ADDRESS, NAMES, Board, check_capture
+from tests.host.command import VIPERIP
+from tests.host.terminal import Terminal
+from tests.net.board import ADDRESS, NAMES, Board
+from tests.net.captures import check_capture, tshark
 from tests.net.netns import NetNS
 
 pytestmark = pytest.mark.root
@@ -20,6 +23,16 @@ print("awake")
 time.sleep(60)
 """
 
+WAITING = """
+import asyncio
+
+async def main():
+    print("waiting")
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
 
 def many_pings(netns: NetNS, *flags: str, count: int = COUNT) -> None:
     """COUNT echo requests in fast succession; none may be lost, none answered twice."""
@@ -30,13 +43,7 @@ def many_pings(netns: NetNS, *flags: str, count: int = COUNT) -> None:
 
 
 def fragments(path: Path, address: str) -> int:
-    done = subprocess.run(
-        ["tshark", "-n", "-r", str(path), "-Y", f"ip.src == {address} && ip.frag_offset > 0"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return len(done.stdout.splitlines())
+    return len(tshark(path, "-Y", f"ip.src == {address} && ip.frag_offset > 0"))
 
 
 @pytest.mark.parametrize("target", NAMES)
@@ -56,6 +63,31 @@ def test_pings_at_an_idle_prompt(tap: NetNS, tmp_path: Path, target: str) -> Non
     many_pings(tap)
     board.running.type("print('alive', 6 * 7)\n")
     board.running.wait_for("alive 42")
+    board.check_capture(2 * COUNT)
+
+
+def test_pings_at_a_terminal_nobody_types_at(tap: NetNS, tmp_path: Path) -> None:
+    capture = tmp_path / "tap.pcapng"
+    command = (*VIPERIP, "sim", "--link", "tap:tap0", "--ip", f"{ADDRESS}/24")
+    terminal = Terminal(*tap.command(*command, "--capture", str(capture), "-i"))
+    try:
+        terminal.expect(b">>> ")
+        many_pings(tap)
+        # In the middle of a line as well: the editor waits for its next key.
+        terminal.type(b"print('alive', 6 *")
+        terminal.expect(b"6 *")
+        many_pings(tap)
+        terminal.type(b" 7)\r")
+        terminal.expect(b"alive 42")
+        check_capture(capture, 4 * COUNT)
+    finally:
+        terminal.close()
+
+
+def test_pings_while_asyncio_waits_without_a_socket(tap: NetNS, tmp_path: Path) -> None:
+    board = Board(tap, tmp_path, WAITING)
+    board.running.wait_for("waiting")
+    many_pings(tap)
     board.check_capture(2 * COUNT)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.board import NAMES, swap, tshark
+from tests.net.board import NAMES, swap
+from tests.net.captures import tshark
 from tests.net.netns import NetNS
 
 pytestmark = pytest.mark.root

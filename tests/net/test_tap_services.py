@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.net.board import ADDRESS, HOST, NAMES, Board, tshark
+from tests.net.board import ADDRESS, HOST, NAMES, Board
+from tests.net.captures import tshark
 from tests.net.netns import NetNS
 
 pytestmark = pytest.mark.root

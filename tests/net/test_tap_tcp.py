@@ -30,7 +30,7 @@ def test_ten_megabytes_on_a_connection_the_board_opens(tap: NetNS, tmp_path: Pat
     board = Board(tap, tmp_path, scripts.SWAP, arguments=told)
     line = peer.wait_for("results", 200)
     assert board.running.wait() == 0
-    swapped(json.loads(line), board, size, size)
+    swapped(json.loads(line), board.running, size, size)
     board.check_capture(2 * size // 1460)
 
 
