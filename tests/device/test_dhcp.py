@@ -218,17 +218,24 @@ def test_retransmission_backs_off():
     assert len({h[1][4:8] for h in w.watch.heard}) == 1
 
 
+def rival(w, addr):
+    # An ARP reply of a third station that has `addr`, put on the wire by the gateway's device.
+    body = b"\0\1\x08\0\6\4\0\2" + b"\2\0\0\0\0\x09" + addr + MAC_A + addr
+    frame = b"\xff" * 6 + b"\2\0\0\0\0\x09" + b"\x08\x06" + body + bytes(18)
+    dev = w.gw.dev
+    dev.borrow()[2 : 2 + len(frame)] = frame
+    dev.send(len(frame))
+    w.run(20)
+
+
 def test_conflict_is_declined():
     w = World()
-    # The gateway has a second address: the first one its server gives.
-    other = w.b.interfaces[0]
     w.client.start()
     assert w.run(5000, lambda: w.client.state == "probing")
     addr = w.client._new["addr"]
-    other.configure(addr, NET)
-    assert w.run(3000, lambda: w.client.state == "init")
-    other.configure(GW, NET)
-    w.run(50)
+    w.run(2000)
+    rival(w, addr)
+    assert w.client.state == "init"
     assert dhcp.DECLINE in w.watch.kinds()
     kind, raw, src, dst, o = w.watch.heard[-1]
     assert o[50] == addr and o[54] == GW and src == ZERO
@@ -239,16 +246,6 @@ def test_conflict_is_declined():
     assert w.run(9000, w.bound)
     assert w.ifc.addr != addr
     assert [x["state"] for x in w.server.leases()].count("declined") == 1
-
-
-def rival(w, addr):
-    # An ARP reply of a third station that has `addr`, put on the wire by the gateway's device.
-    body = b"\0\1\x08\0\6\4\0\2" + b"\2\0\0\0\0\x09" + addr + MAC_A + addr
-    frame = b"\xff" * 6 + b"\2\0\0\0\0\x09" + b"\x08\x06" + body + bytes(18)
-    dev = w.gw.dev
-    dev.borrow()[2 : 2 + len(frame)] = frame
-    dev.send(len(frame))
-    w.run(20)
 
 
 def test_conflict_of_a_bound_address():
@@ -422,12 +419,96 @@ def test_bad_acks_are_dropped():
         w.inject(w.reply(dhcp.ACK, options, yiaddr=yiaddr))
         bad += 1
         assert w.client.state == "requesting" and w.a.stats["dhcp_bad"] == bad
+    for options, yiaddr, server in (
+        # A network's own address, its broadcast, no host's; a server that is none.
+        ((LEASE, (1, b"\xff\xff\xff\xfc")), POOL, GW),
+        ((LEASE, (1, b"\xff\xff\xff\xc0")), POOL[:3] + b"\x3f", GW),
+        ((LEASE, SUBNET), b"\x7f\0\0\x01", GW),
+        ((LEASE, SUBNET), POOL, b"\xff" * 4),
+        ((LEASE, SUBNET), POOL, b"\xe0\0\0\x01"),
+    ):
+        w.client.state = "requesting"
+        w.client._offer = (yiaddr, server)
+        w.inject(w.reply(dhcp.ACK, options, yiaddr=yiaddr, server=server))
+        bad += 1
+        assert w.client.state == "requesting" and w.a.stats["dhcp_bad"] == bad
+    w.client._offer = (POOL, GW)
     # No mask: that of the class; T1 behind T2: the defaults; an endless lease; a small MTU.
     odd = ((51, b"\xff" * 4), (58, b"\0\0\1\0"), (59, b"\0\0\0\1"), (26, b"\0\x44"))
     w.inject(w.reply(dhcp.ACK, odd))
     assert w.bound() and w.ifc.mask == NET and w.ifc.mtu == 1500
     w.run(20000)
     assert w.bound()
+
+
+def test_impossible_parameters_are_left_out():
+    # What no host can be is no gateway and no DNS server.
+    for router in (ZERO, b"\xff" * 4, b"\xe0\0\0\x05", b"\x7f\0\0\x01", POOL):
+        w = World(server=False, probe=False)
+        w.client.start()
+        w.run(20)
+        w.inject(w.reply(dhcp.OFFER))
+        dns = ZERO + b"\xff" * 4 + GW + b"\x7f\0\0\x01"
+        w.inject(w.reply(dhcp.ACK, (LEASE, SUBNET, (3, router), (6, dns))))
+        assert w.bound() and w.ifc.gateway == ZERO and w.ifc.dns == [GW]
+
+
+def test_times_that_would_flood():
+    # RFC 2131 4.4.5: T1 and T2 that make no sense give way to the defaults.
+    for t1, t2 in ((0, 0), (1, 2), (59, 3150), (3601, 3602), (0, 3150)):
+        w = World(server=False, probe=False)
+        w.client.start()
+        w.run(20)
+        w.inject(w.reply(dhcp.OFFER))
+        times = ((58, bytes((0, 0, t1 >> 8, t1 & 255))), (59, bytes((0, 0, t2 >> 8, t2 & 255))))
+        w.inject(w.reply(dhcp.ACK, (LEASE, SUBNET) + times))
+        assert w.client.lease["t1_s"] == 1800 and w.client.lease["t2_s"] == 3150
+        n = len(w.watch.heard)
+        w.run(1700000)
+        assert len(w.watch.heard) == n and w.bound()
+
+
+def test_a_lease_of_a_second():
+    # It ends; nothing goes round in circles, and no address stays.
+    w = World(NEAR_WRAP, server=False, probe=False)
+    w.client.start()
+    w.run(20)
+    w.inject(w.reply(dhcp.OFFER))
+    w.inject(w.reply(dhcp.ACK, ((51, b"\0\0\0\x01"), SUBNET)))
+    assert w.bound()
+    n = len(w.watch.heard)
+    w.run(2500)
+    assert w.client.state == "selecting" and not any(w.ifc.net)
+    assert len(w.watch.heard) <= n + 3
+
+
+def test_lease_that_ends_while_it_is_probed():
+    # RFC 2131 4.4.1: the time runs from the request on; the address must not outlive it.
+    w = World(server=False)
+    w.client.start()
+    w.run(20)
+    w.inject(w.reply(dhcp.OFFER))
+    w.inject(w.reply(dhcp.ACK, ((51, b"\0\0\0\x03"), SUBNET)))
+    assert w.client.state == "probing"
+    for _ in range(100):
+        w.run(100)
+        assert not any(w.ifc.net)
+    assert w.client.state in ("selecting", "init")
+
+
+def test_spoofed_messages_of_a_bound_client():
+    # Without the transaction's id nothing counts; with it, only what is awaited.
+    w = World()
+    w.client.start()
+    w.run(9000, w.bound)
+    addr = w.ifc.addr
+    other = b"\xc0\xa8\x05\x09"
+    for kind in range(0, 12):
+        for xid in (b"abcd", None):
+            w.inject(w.reply(kind, (LEASE, SUBNET), xid=xid, server=other), dst=addr)
+    assert w.bound() and w.ifc.addr == addr and w.client.lease["server"] == GW
+    w.run(1800000, lambda: w.client.state == "renewing")
+    assert w.a.stats["internal_error"] == 0
 
 
 def test_overload_and_parts():
@@ -482,6 +563,15 @@ def test_server_naks_wrong_addresses_and_keeps_its_promises():
     assert ask(3, macs[0]) is None
     kind, addr, o = ask(dhcp.INFORM, macs[2])
     assert kind == dhcp.ACK and addr == ZERO and 51 not in o and o[3] == GW
+    # Only to neighbours: not to everybody whose address one may write there.
+    bad = w.b.stats["dhcpd_bad"]
+    for ciaddr in (b"\x08\x08\x08\x08", b"\xe0\0\0\x01", b"\xc0\xa8\x05\xff", GW, b"\x7f\0\0\1"):
+        assert ask(dhcp.INFORM, macs[2], ciaddr=ciaddr) is None
+    assert w.b.stats["dhcpd_bad"] == bad + 5
+    # A decline or release that is meant for another server.
+    ask(dhcp.DECLINE, macs[0], ((50, first), (54, b"\xc0\xa8\x05\x07")))
+    ask(dhcp.RELEASE, macs[0], ((54, b"\xc0\xa8\x05\x07"),), ciaddr=first)
+    assert w.server.leases()[0]["state"] == "leased" or w.server.leases()[1]["state"] == "leased"
     w.run(130000)  # the second offer lapses
     assert ask(1, macs[2])[1] == second
     bad = w.b.stats["dhcpd_bad"]

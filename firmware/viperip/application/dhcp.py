@@ -146,6 +146,18 @@ def _host(a):
     return 0 < a[0] < 224 and a[0] != 127
 
 
+def _fits(a, mask):
+    # Whether it is neither the network's own address nor its broadcast (RFC 1122 3.2.1.3).
+    if mask[3] >= 254:
+        return True  # RFC 3021: a /31 has neither
+    ones = zeros = True
+    for i in range(4):
+        free = ~mask[i] & 0xFF
+        ones = ones and a[i] & free == free
+        zeros = zeros and not a[i] & free
+    return not ones and not zeros
+
+
 def _natural_mask(a):
     # RFC 791: the class of the address, for a server that gives no mask.
     return b"\xff\0\0\0" if a[0] < 128 else b"\xff\xff\0\0" if a[0] < 192 else b"\xff\xff\xff\0"
@@ -443,10 +455,11 @@ class Client(Timer):
     def _probed(self, new, mac):
         if self.state != "probing" or self._new is not new:
             return
-        if mac is None:
+        over = diff(self.stack.now, self._new_mark) // 1000 >= new["lease_s"]
+        if mac is None and not over:
             self._bind(new)
         elif not mac:
-            self._restart(1000)  # the interface went down
+            self._restart(1000)  # the interface went down, or the lease has ended already
         else:
             self._decline(new)
             self._restart(_DECLINE_MS)
@@ -515,11 +528,11 @@ class Client(Timer):
 
 def _lease(server, addr, o):
     # The lease that the options of an ACK describe; None if it makes none.
-    if LEASE not in o or not _host(addr):
+    if LEASE not in o or not _host(addr) or not _host(server):
         return None
     mask = o.get(SUBNET) or _natural_mask(addr)
     try:
-        if not mask_prefix(mask):
+        if not mask_prefix(mask) or not _fits(addr, mask):
             return None
     except ValueError:
         return None
@@ -529,17 +542,19 @@ def _lease(server, addr, o):
     # RFC 2131 4.4.5: T1 is half of the lease, T2 seven eighths, unless the server says otherwise.
     t1 = seconds(o[T1]) if T1 in o else life // 2
     t2 = seconds(o[T2]) if T2 in o else life - life // 8
-    if not t1 <= t2 <= life:
+    # A T1 of a second would have us ask every second.
+    if not min(_RENEW_S, life // 2) <= t1 <= t2 <= life:
         t1 = life // 2
         t2 = life - life // 8
+    gateway = o.get(ROUTER, _ZERO)[:4]
     mtu = o.get(MTU)
     mtu = mtu[0] << 8 | mtu[1] if mtu else 0
     return {
         "addr": addr,
         "mask": mask,
-        "gateway": o[ROUTER][:4] if ROUTER in o else _ZERO,
+        "gateway": gateway if _host(gateway) and gateway != addr else _ZERO,
         "server": server,
-        "dns": addresses(o.get(DNS, b"")),
+        "dns": [a for a in addresses(o.get(DNS, b"")) if _host(a)],
         "ntp": addresses(o.get(NTP, b"")),
         "domain": "".join([chr(c) for c in o.get(DOMAIN, b"")[:253] if 32 < c < 127]),
         # RFC 791: every host takes 576; less is somebody's mistake.

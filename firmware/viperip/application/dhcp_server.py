@@ -1,8 +1,11 @@
 # A small DHCP server (RFC 2131) for a gateway: one pool, addresses that stay with a MAC.
-from ..address import ip4_text, mac_text
+from .. import native
+from ..address import ip4_text, mac_text, network
+from ..internet.ipv4 import OTHER
 from ..stack import Timer, diff
 from . import dhcp
 
+_class = native.load("ip").ip_class
 _BROADCAST = b"\xff\xff\xff\xff"
 _ZERO = bytes(4)
 _MASK = const(0x3FFFFFFF)
@@ -140,6 +143,11 @@ class Server(Timer):
         a = self._addr(i)
         return a != self.ifc.addr and a != self.gateway
 
+    def _neighbour(self, addr):
+        net = self.ifc.net
+        here = network(addr, self.ifc.mask) == network(net, self.ifc.mask)
+        return here and _class(addr, 0, net) == OTHER
+
     def _hold(self, i, mac, state, ms, name=""):
         b = self.bindings.get(i)
         if b is None or b.mac != mac:
@@ -182,6 +190,8 @@ class Server(Timer):
             name = o.get(dhcp.HOST_NAME, b"")[:63]
             name = "".join([chr(c) for c in name if 32 < c < 127])
             self._request(xid, mac, ciaddr, wish, server, name, b[off + 10])
+        elif server is not None and server != self.ifc.addr:
+            pass  # meant for another server
         elif kind == dhcp.DECLINE:
             # RFC 2131 4.3.3: somebody else has the address; give it to nobody for a while.
             if i >= 0 and wish == self._addr(i):
@@ -192,7 +202,11 @@ class Server(Timer):
             if i >= 0 and ciaddr == self._addr(i):
                 self.bindings[i].state = _FREE
         elif kind == dhcp.INFORM:
-            # RFC 2131 4.3.5: parameters without a lease.
+            # RFC 2131 4.3.5: parameters without a lease. They go to the address that is written
+            # in the message: it must be a neighbour's, or anybody could be sent them.
+            if any(ciaddr) and not self._neighbour(ciaddr):
+                self.stats["dhcpd_bad"] += 1
+                return
             m = self._reply(dhcp.ACK, xid, mac, _ZERO, 0, ciaddr)
             self._parameters(m)
             self._send(m, ciaddr)
