@@ -21,14 +21,15 @@ class Thermometer:
         header = to + ifc.mac + struct.pack("!H", ETHERTYPE)
         ifc.send_copy(header + struct.pack("!Bh", kind, self.tenths))
 
-    def input(self, ifc, buf, off, n, group):
-        # The payload is buf[off:off+n] and lent until this returns; the header lies before it.
-        if n < 3:
+    def input(self, p):
+        # The payload is p.buf[p.off:p.off+p.n] and lent until this returns; the header lies
+        # before it.
+        if p.n < 3:
             return  # a short frame is not worth an exception
-        kind, tenths = struct.unpack_from("!Bh", buf, off)
-        sender = bytes(buf[off - 8 : off - 2])
+        kind, tenths = struct.unpack_from("!Bh", p.buf, p.off)
+        sender = bytes(p.buf[p.off - 8 : p.off - 2])
         if kind == ASK:
-            self.send(ifc, sender, TELL)
+            self.send(p.ifc, sender, TELL)
         elif kind == TELL:
             print("%s: %.1f degrees" % (mac_text(sender), tenths / 10))
 

@@ -1,6 +1,8 @@
 # A network interface: a link device with addresses, an ARP cache, groups and counters.
 from . import native
 from .address import network
+from .link.ethernet import HEADER
+from .packet import Packet
 
 _copy = native.load("memory").copy
 _WRAP = const(0x3FFFFFFF)
@@ -27,6 +29,11 @@ class Interface:
         self.rx_frames = self.rx_bytes = self.tx_frames = self.tx_bytes = self.tx_drops = 0
         self.igmp = None
         self.dhcp = None
+        self.tx = None  # the buffer borrowed last
+        self.tx_at = dev.tx_off + HEADER  # where an IPv4 header starts in it
+        self._packet = Packet()
+        self._budget = 0
+        self._batches = self._run()
         self.arp = None
         if arp:
             from .link.arp import ARP, protocol
@@ -58,6 +65,7 @@ class Interface:
             return
         self.dev.up()
         self.mac = self.dev.mac
+        self.tx_at = self.dev.tx_off + HEADER
         self.active = True
         self.stack.changed()
         if self.arp is not None and any(self.net[:4]):
@@ -74,25 +82,42 @@ class Interface:
 
     def service(self, budget):
         """Take up to `budget` frames from the device; True if there may be more."""
-        dev = self.dev
-        eth = self.stack.ethernet
-        while budget:
-            n = dev.recv()
-            if not n:
-                return False
-            self.rx_frames = (self.rx_frames + 1) & _WRAP
-            self.rx_bytes = (self.rx_bytes + n) & _WRAP
-            try:
-                eth.input(self, dev.rx, dev.rx_off, n)
-            except Exception as e:
-                self.stack.failed(e)
-            dev.release()
-            budget -= 1
-        return True
+        self._budget = budget
+        return next(self._batches)
+
+    def _run(self):
+        # One batch for each next(). A generator, because its frame is made once: a function with
+        # a handler and as many variables would take heap on every call.
+        p = self._packet
+        p.ifc = self
+        n = 0
+        while True:
+            budget = self._budget
+            while True:
+                try:
+                    if n:
+                        n = 0
+                        self.dev.release()
+                    if not budget:
+                        break
+                    budget -= 1
+                    n = self.dev.recv()
+                    if not n:
+                        budget = 1
+                        break
+                    self.rx_frames = (self.rx_frames + 1) & _WRAP
+                    self.rx_bytes = (self.rx_bytes + n) & _WRAP
+                    p.buf = self.dev.rx
+                    p.off = self.dev.rx_off
+                    p.n = n
+                    self.stack.ethernet.input(p)
+                except BaseException as e:
+                    self.stack.failed(e)
+            yield budget == 0
 
     def borrow(self):
-        """A transmit buffer of the device, or None (counted)."""
-        buf = self.dev.borrow() if self.active else None
+        """A transmit buffer of the device, also left in tx, or None (counted)."""
+        self.tx = buf = self.dev.borrow() if self.active else None
         if buf is None:
             self.tx_drops += 1
             self.stack.stats["tx_no_buffer"] += 1

@@ -25,7 +25,7 @@ VIPER = not _forced()
 
 
 def load(name):
-    # The module of hot routines called `name`: "memory", "ip" or "tcp".
+    # The module of hot routines called `name`: "memory", "ip", "udp" or "tcp".
     global VIPER
     if VIPER:
         try:

@@ -62,17 +62,24 @@ class Sleeper:
         """Sleep up to `ms` milliseconds."""
         if self._generation != self.stack.generation:
             self._refresh()
-        for dev in self._blind:
-            if dev.recv():
+        i = len(self._blind)
+        while i:
+            i -= 1
+            if self._blind[i].recv():
                 return
-        woken = False
-        for _ in self.poller.ipoll(min(ms, self._cap)):
-            woken = True
-        if woken:
+        if self._woken(min(ms, self._cap)):
             # A stream that has ended is readable for ever; its device has no descriptor then.
-            for i in range(len(self._fds)):
+            i = len(self._fds)
+            while i:
+                i -= 1
                 if self._devs[i].fileno() != self._fds[i]:
                     self._generation = -1
+
+    def _woken(self, ms):
+        woken = False
+        for _ in self.poller.ipoll(ms):
+            woken = True
+        return woken
 
 
 class _Module:

@@ -1,7 +1,7 @@
 # What lies behind SOCK_RAW (whole IPv4 datagrams of one protocol) and AF_PACKET (whole frames).
 #
 # Both queue copies: who reads packets below TCP and UDP wants them as they came.
-from .errors import EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS
+from .errors import EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS
 from .sockopt import interface
 
 IPPROTO_RAW = 255
@@ -57,12 +57,12 @@ class _Queue:
     def next_length(self):
         return len(self.queue[0][0]) if self.queue else -1
 
-    def read(self, buf, off, n, peek=False):
+    def take(self, buf, n, peek=False):
         if not self.queue:
-            return -1
+            return 0
         data, self.peer, self.peer_port = self.queue[0]
         n = min(n, len(data))
-        buf[off : off + n] = data[:n]
+        buf[:n] = data[:n]
         if not peek:
             self.queue.pop(0)
             self.used -= len(data)
@@ -114,6 +114,11 @@ class RawEndpoint(_Queue):
             return -e.errno
         return sent if sent < 0 or not self.header_included else sent + _HEADER
 
+    def push(self, data, off):
+        if self.remote == _ANY:
+            return -EDESTADDRREQ
+        return self.send(data, self.remote, 0)
+
     def close(self):
         if self in self.stack.ip.raw:
             self.stack.ip.raw.remove(self)
@@ -155,6 +160,9 @@ class PacketEndpoint(_Queue):
         if len(data) < 14 or len(data) > ifc.mtu + 14:
             return -EMSGSIZE
         return len(data) if ifc.send_copy(data) else -ENOBUFS
+
+    def push(self, data, off):
+        return self.send_frame(self.ifc, data)
 
     def close(self):
         if self in self.stack.ethernet.taps:

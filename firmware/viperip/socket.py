@@ -49,7 +49,7 @@ from .sockopt import (
     get,
     interface,
 )
-from .stack import diff
+from .stack import diff, later
 
 AF_INET = 2
 AF_INET6 = 10
@@ -73,6 +73,7 @@ _WR = const(4)
 _ERR = const(8)
 _HUP = const(16)
 _WAIT_MS = const(1000)
+_LONGEST_MS = const(0x1FFFFFFF)
 _ANY = bytes(4)
 
 _SERVICES = {
@@ -231,7 +232,7 @@ class socket(io.IOBase):
             return True
         if timeout == 0:
             return False
-        end = (stack.time() + timeout) & 0x3FFFFFFF if timeout > 0 else -1
+        end = later(stack.time(), timeout) if timeout > 0 else -1
         while True:
             left = _WAIT_MS
             if end >= 0:
@@ -252,7 +253,7 @@ class socket(io.IOBase):
     def settimeout(self, seconds):
         """None: block for ever; 0: do not block; else seconds to wait."""
         self._check()
-        self._timeout = -1 if seconds is None else int(seconds * 1000)
+        self._timeout = -1 if seconds is None else min(int(seconds * 1000), _LONGEST_MS)
         if seconds and not self._timeout:
             self._timeout = 1
 
@@ -361,6 +362,7 @@ class socket(io.IOBase):
         addr, port = _resolve(address)
         stack = self.stack
         if self._datagram:
+            self._may_send(addr)
             stack.enter()
             try:
                 p = self._pcb
@@ -405,7 +407,7 @@ class socket(io.IOBase):
     def send(self, data, flags=0):
         """Send bytes; how many were taken."""
         self._check()
-        n = self._send(data, 0, len(data), flags)
+        n = self._send(data, 0, flags)
         if n is None:
             self._again(flags)
         return n
@@ -413,17 +415,14 @@ class socket(io.IOBase):
     def write(self, buf, off=None, n=None):
         # The stream protocol: None for "would block". `buf` may be gone after the call.
         self._check()
-        if off is None:
-            off, size = 0, len(buf)
-        elif n is None:
-            off, size = 0, min(off, len(buf))
-        else:
-            size = min(n, len(buf) - off)
+        if off is not None:
+            buf = memoryview(buf)
+            buf = buf[:off] if n is None else buf[off : off + n]
         if self._timeout == 0 or self._datagram:
-            return self._send(buf, off, size, 0)
+            return self._send(buf, 0, 0)
         done = 0
-        while done < size:
-            r = self._send(buf, off + done, size - done, 0)
+        while done < len(buf):
+            r = self._send(buf, done, 0)
             if r is None:
                 if done:
                     return done
@@ -434,45 +433,45 @@ class socket(io.IOBase):
     def sendall(self, data, flags=0):
         """Send all of data, however long it takes."""
         self._check()
-        n = len(data)
         done = 0
-        while done < n:
-            r = self._send(data, done, n - done, flags)
+        while done < len(data):
+            r = self._send(data, done, flags)
             if r is None:
                 self._again(flags)
             done += r
 
-    def _send(self, data, off, n, flags):
-        # How many bytes were taken, None if none can be now.
-        p = self._pcb
+    def _send(self, data, off, flags):
+        # Send data[off:]: how many bytes were taken, None if none can be now.
         if self._datagram:
-            if off or n != len(data):
-                data = memoryview(data)[off : off + n]
-            if self.family == AF_PACKET:
-                return self._send_frame(p.ifc, data)
-            if not p.remote_port and (self.type == SOCK_DGRAM or p.remote == _ANY):
-                raise OSError(EDESTADDRREQ)
-            return self._send_datagram(data, p.remote, p.remote_port)
+            return self._push(data, 0)
+        p = self._pcb
         if p is None or self._listening:
             raise OSError(ENOTCONN if not self._listening else EPIPE)
-        if not n:
+        if off == len(data):
             return 0
         if self._timeout and not flags & MSG_DONTWAIT:
             if not self._wait(_WR):
                 return None
-        if p.state in (2, 3):
+        if p.state == 2 or p.state == 3:
             return None  # still opening
-        stack = self.stack
-        stack.enter()
+        return self._push(data, off) or None
+
+    def _push(self, data, off):
+        off = self._guarded_push(data, off)
+        if off < 0:
+            raise OSError(-off)
+        return off
+
+    def _guarded_push(self, data, off):
+        # Not try/finally, and no class to except: this frame just fits where it takes no heap.
+        self.stack.enter()
         try:
-            r = p.send(data, off, n)
-            if r < 0:
-                p.error = 0  # it is told once
-        finally:
-            stack.leave()
-        if r < 0:
-            raise OSError(-r)
-        return r or None
+            off = self._pcb.push(data, off)
+        except:  # noqa: E722
+            self.stack.leave()
+            raise
+        self.stack.leave()
+        return off
 
     def sendto(self, data, address):
         """Send a datagram to (address, port)."""
@@ -497,13 +496,12 @@ class socket(io.IOBase):
     def _send_datagram(self, data, addr, port):
         stack = self.stack
         p = self._pcb
-        if addr == b"\xff\xff\xff\xff" and not p.broadcast:
-            from .errors import EACCES
-
-            raise OSError(EACCES)
+        self._may_send(addr)
         stack.enter()
         try:
-            self._pending_error()
+            if p.error:
+                p.error, r = 0, p.error
+                raise OSError(r)
             if not p.port and self.type == SOCK_DGRAM:
                 stack.udp.bind(p, _ANY, 0)
             r = p.send(data, addr, port)
@@ -513,11 +511,12 @@ class socket(io.IOBase):
             raise OSError(-r)
         return r
 
-    def _pending_error(self):
-        e = self._pcb.error
-        if e:
-            self._pcb.error = 0
-            raise OSError(e)
+    def _may_send(self, addr):
+        # SO_BROADCAST guards against accidents (RFC 1122 4.1.3.6 leaves it to the interface).
+        if addr == b"\xff\xff\xff\xff" and not self._pcb.broadcast:
+            from .errors import EACCES
+
+            raise OSError(EACCES)
 
     # Receiving.
 
@@ -549,28 +548,34 @@ class socket(io.IOBase):
 
     def _take(self, buf, n, flags):
         # Copy out what has arrived; an error that waited is raised once all data is read.
-        p = self._pcb
-        stack = self.stack
-        stack.enter()
+        n = self._peek(buf, n) if flags & MSG_PEEK else self._guarded_take(buf, n)
+        if n < 0:
+            raise OSError(-n)
+        return n
+
+    def _guarded_take(self, buf, n):
+        self.stack.enter()
         try:
-            if self._datagram:
-                if not p.count:
-                    self._pending_error()
-                return p.read(buf, 0, n, flags & MSG_PEEK)
-            if not p.rcv_used and p.error:
-                e = p.error
-                p.error = 0
-                raise OSError(e)
-            return p.recv(buf, 0, n, flags & MSG_PEEK)
+            n = self._pcb.take(buf, n)
+        except:  # noqa: E722
+            self.stack.leave()
+            raise
+        self.stack.leave()
+        return n
+
+    def _peek(self, buf, n):
+        self.stack.enter()
+        try:
+            return self._pcb.take(buf, n, True)
         finally:
-            stack.leave()
+            self.stack.leave()
 
     def recv_into(self, buf, n=0, flags=0):
         """Receive into a buffer; the number of bytes."""
         self._check()
         if not self._arrived(flags):
             self._again(flags)
-        return max(0, self._take(buf, n or len(buf), flags))
+        return self._take(buf, n or len(buf), flags)
 
     def recvfrom(self, n, flags=0):
         """(bytes, (address, port)) of the next datagram."""
@@ -626,7 +631,7 @@ class socket(io.IOBase):
             if self._timeout > 0:
                 raise OSError(ETIMEDOUT)
             return None
-        return max(0, self._take(buf, n or len(buf), 0))
+        return self._take(buf, n or len(buf), 0)
 
     def readline(self):
         self._check()

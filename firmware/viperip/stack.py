@@ -18,6 +18,13 @@ def diff(a, b):
     return d
 
 
+def later(t, ms):
+    """The time `ms` milliseconds (at most 2**29) after t."""
+    # t + ms might be too much for a small int, and would take heap to be masked again.
+    t += ms - _MASK - 1
+    return t if t >= 0 else t + _MASK + 1
+
+
 class Timer:
     """A deadline with a method to run. Subclasses define expire(now)."""
 
@@ -47,7 +54,9 @@ class Stack:
         self.timers = []
         self.strict = False  # tests: let an internal error out of poll()
         self.last_error = None
-        self._next = (self.now + _IDLE_MS) & _MASK
+        self._raised = None  # what poll() has yet to raise
+        self._rounds = self._run()
+        self._next = later(self.now, _IDLE_MS)
         self._held = 0
         self._pending = False
         self._busy = False  # poll() took a frame or ran timers
@@ -93,7 +102,7 @@ class Stack:
 
     def arm(self, timer, ms):
         """Run timer.expire() in `ms` milliseconds, instead of any earlier arrangement."""
-        timer.due = due = (self.now + ms) & _MASK
+        timer.due = due = later(self.now, ms)
         if diff(due, self._next) < 0:
             self._next = due
 
@@ -107,7 +116,7 @@ class Stack:
     def _run_timers(self, now):
         # One pass over all timers, which also finds when the next pass is due.
         wait = _IDLE_MS
-        self._next = (now + _IDLE_MS) & _MASK
+        self._next = later(now, _IDLE_MS)
         i = len(self.timers)
         while i:
             i -= 1
@@ -121,7 +130,7 @@ class Stack:
                         left = diff(t.due, now)
                         if left < wait:
                             wait = left
-        wait = (now + wait) & _MASK
+        wait = later(now, wait)
         if diff(wait, self._next) < 0:
             self._next = wait
 
@@ -146,46 +155,65 @@ class Stack:
             return 0
         self._held = 1
         try:
-            return self._poll()
+            left = next(self._rounds)
         finally:
             self._held = 0
+        if self._raised is not None:
+            self._raise()
+        return left
 
-    def _poll(self):
-        now = self.time()
-        more = False
-        for ifc in self.interfaces:
-            if ifc.active:
-                n = ifc.rx_frames
-                try:
-                    if ifc.service(_FRAMES_PER_POLL):
-                        more = True
-                except Exception as e:
-                    self.failed(e)
-                if ifc.rx_frames != n:
-                    self._busy = True
-        left = diff(self._next, now)
-        if left <= 0:
-            self._busy = True
+    def _run(self):
+        # One round for each next(). A generator, because its frame is made once: a function with
+        # handlers as these would take heap on every call.
+        left = 0
+        while True:
             try:
-                self._run_timers(now)
-            except Exception as e:
+                left = self._round()
+            except BaseException as e:
                 self.failed(e)
+            yield left
+
+    def _round(self):
+        self.time()
+        more = False
+        i = 0
+        while i < len(self.interfaces):
+            ifc = self.interfaces[i]
+            if ifc.active and self._service(ifc, ifc.rx_frames):
+                more = True
+            i += 1
+        if diff(self._next, self.now) <= 0:
+            self._busy = True
+            self._run_timers(self.now)
         if self._tcp is not None:
             self._tcp.flush()
-        left = diff(self._next, now)
         if more:
             return 0
+        left = diff(self._next, self.now)
         return left if left > 0 else 0
+
+    def _service(self, ifc, n):
+        more = ifc.service(_FRAMES_PER_POLL)
+        if ifc.rx_frames != n:
+            self._busy = True
+        return more
 
     def failed(self, e):
         # A packet must never end poll(): memory that ran out and faults are counted instead.
         if isinstance(e, MemoryError):
             self.stats["no_memory"] += 1
-        else:
+        elif isinstance(e, Exception):
             self.stats["internal_error"] += 1
             self.last_error = e
             if self.strict:
-                raise e
+                self._raised = e
+        else:
+            self._raised = e  # Ctrl-C, the end of the program
+
+    def _raise(self):
+        e = self._raised
+        self._raised = None
+        raise e
 
     # Waiting.
 

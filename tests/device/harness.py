@@ -2,7 +2,7 @@
 # The frames are built and taken apart here without any code of the stack.
 from viperip.interface import Interface
 from viperip.link.pair import Pair
-from viperip.stack import Stack
+from viperip.stack import Stack, later
 
 MAC = b"\x02\0\0\0\0\x0a"
 ME = b"\x0a\0\0\x01"
@@ -39,7 +39,7 @@ class FakeClock:
         return self.now
 
     def advance(self, ms):
-        self.now = (self.now + ms) & 0x3FFFFFFF
+        self.now = later(self.now, ms)
 
 
 class Host:

@@ -6,8 +6,8 @@ class Sink:
     def __init__(self):
         self.got = []
 
-    def input(self, ifc, buf, off, n, group):
-        self.got.append((bytes(buf[off : off + n]), group))
+    def input(self, p):
+        self.got.append((bytes(p.buf[p.off : p.off + p.n]), p.group))
 
 
 class Tap:
@@ -102,7 +102,7 @@ def test_a_failing_handler_is_counted():
     h.stack.strict = False
 
     class Bad:
-        def input(self, ifc, buf, off, n, group):
+        def input(self, p):
             raise ValueError("bad")
 
     h.stack.ethernet.register(0x88B6, Bad())

@@ -280,7 +280,8 @@ class World:
         self.step(200000, 500)
         s.tcp._rings.clear()
         s.last_error = None
-        s.ip._packet.buf = b""
+        for i in s.interfaces:
+            i._packet.buf = b""
         r = s.ip._reassembly
         if r is not None:
             assert not r.waiting

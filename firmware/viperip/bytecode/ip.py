@@ -65,21 +65,22 @@ def ip_parse(buf, off, n, out):
     return 0
 
 
-def ip_build(buf, off, src, dst, dpos, total, ident, frag, tp):
-    h = bytearray(20)
-    h[0] = 0x45
-    h[1] = tp >> 16
-    h[2:4] = bytes((total >> 8, total & 0xFF))
-    h[4:6] = bytes((ident >> 8 & 0xFF, ident & 0xFF))
-    h[6:8] = bytes((frag >> 8, frag & 0xFF))
-    h[8] = tp >> 8 & 0xFF
-    h[9] = tp & 0xFF
-    h[12:16] = bytes(src[:4])
-    h[16:20] = bytes(dst[dpos : dpos + 4])
-    c = sum16(h, 0, 20) ^ 0xFFFF
-    h[10] = c & 0xFF
-    h[11] = c >> 8
-    buf[off : off + 20] = h
+def ip_build(buf, off, h):
+    total, ident, frag, tp = h
+    buf[off] = 0x45
+    buf[off + 1] = tp >> 16
+    buf[off + 2] = total >> 8
+    buf[off + 3] = total & 0xFF
+    buf[off + 4] = ident >> 8 & 0xFF
+    buf[off + 5] = ident & 0xFF
+    buf[off + 6] = frag >> 8
+    buf[off + 7] = frag & 0xFF
+    buf[off + 8] = tp >> 8 & 0xFF
+    buf[off + 9] = tp & 0xFF
+    buf[off + 10] = buf[off + 11] = 0
+    c = sum16(buf, off, 20) ^ 0xFFFF
+    buf[off + 10] = c & 0xFF
+    buf[off + 11] = c >> 8
 
 
 def route_find(table, rows, buf, off, start):

@@ -22,7 +22,8 @@ def l4_sum(buf, ip, off, n, proto, length):
     return _fold(acc + sum16(buf, ip + 12, 8) + sum16(buf, off, n))
 
 
-def ring_copy(dst, dpos, dsize, src, spos, ssize, n):
+def ring_copy(dst, dpos, src, spos, size, n):
+    dsize, ssize = max(size, 0), max(-size, 0)
     data = bytearray(n)
     for i in range(n):
         b = src[spos]

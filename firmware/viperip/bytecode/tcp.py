@@ -1,4 +1,5 @@
 # Bytecode twin of viper/tcp.py.
+from .memory import l4_sum
 
 
 def demux(table, rows, buf, ip, off):
@@ -20,7 +21,7 @@ def _diff(a, b):
     return max(-0x20000000, min(0x1FFFFFFF, d))
 
 
-def segment_parse(buf, off, n, words, out):
+def segment_parse(buf, ip, off, n, words, out):
     h = buf[off + 12] >> 4 << 2
     if h < 20 or h > n:
         return -1
@@ -33,13 +34,17 @@ def segment_parse(buf, off, n, words, out):
     out[4] = h
     out[5] = _diff(seq, words[2])
     out[6] = _diff(ack, words[3])
+    out[7] = l4_sum(buf, ip, off, h, 6, n)
     return 0
 
 
-def segment_build(buf, off, row, at, words, nxt, fw, h):
-    flags = fw >> 16
-    buf[off : off + 2] = row[at + 10 : at + 12]
-    buf[off + 2 : off + 4] = row[at + 8 : at + 10]
+def segment_build(buf, ip, row, words, out):
+    nxt, flags, wnd, h, n = out
+    off = ip + 20
+    buf[ip + 12 : ip + 16] = row[4:8]
+    buf[ip + 16 : ip + 20] = row[0:4]
+    buf[off : off + 2] = row[10:12]
+    buf[off + 2 : off + 4] = row[8:10]
     seq = (words[0] + nxt) & 0xFFFFFFFF
     ack = words[1] if flags & 16 else 0
     for i in range(4):
@@ -47,6 +52,15 @@ def segment_build(buf, off, row, at, words, nxt, fw, h):
         buf[off + 8 + i] = ack >> (24 - 8 * i) & 0xFF
     buf[off + 12] = h << 2
     buf[off + 13] = flags
-    buf[off + 14] = fw >> 8 & 0xFF
-    buf[off + 15] = fw & 0xFF
+    buf[off + 14] = wnd >> 8 & 0xFF
+    buf[off + 15] = wnd & 0xFF
     buf[off + 16 : off + 20] = bytes(4)
+    return l4_sum(buf, ip, off, h, 6, h + n)
+
+
+def segment_seal(buf, ip, total):
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    total ^= 0xFFFF
+    buf[ip + 36] = total & 0xFF
+    buf[ip + 37] = total >> 8

@@ -2,11 +2,13 @@
 #
 # Reassembly is bounded in datagrams, bytes, pieces and time, and refuses what only attackers send:
 # overlaps (as RFC 5722 and RFC 8900 do) and fragments that cut a transport header (RFC 1858).
+import array
+
 from .. import native
 from ..errors import ENOBUFS
-from ..link.ethernet import HEADER
 from ..stack import Timer, diff
-from .ipv4 import MF, PROTO_TCP, Packet
+from ..packet import Packet
+from .ipv4 import MF, PROTO_TCP
 
 _m = native.load("memory")
 _copy = _m.copy
@@ -43,6 +45,7 @@ class Reassembly(Timer):
         self.stack = stack
         self.waiting = []
         self.packet = Packet()
+        self.head = array.array("i", [0] * 4)
         self.key = bytearray(12)
         for name in (
             "frag_received",
@@ -159,8 +162,13 @@ class Reassembly(Timer):
         p.group = d.group
         p.to = d.to
         p.whole = False
-        total = d.length + _HLEN
-        _build(p.buf, 0, d.key, d.key, 4, total, d.key[8] << 8 | d.key[9], 0, d.ttl << 8 | p.proto)
+        h = self.head
+        h[0] = d.length + _HLEN
+        h[1] = d.key[8] << 8 | d.key[9]
+        h[2] = 0
+        h[3] = d.ttl << 8 | p.proto
+        _copy(p.buf, 12, d.key, 0, 8)
+        _build(p.buf, 0, h)
         return p
 
     def expire(self, now):
@@ -188,15 +196,14 @@ def _pieces(ip, ifc, hop, hop_off, src, dst, off, data, pos, n, ident, word, tp)
     sent = 0
     while sent < n:
         m = min(size, n - sent)
-        buf = ifc.borrow()
-        if buf is None:
+        if ifc.borrow() is None:
             return -ENOBUFS
-        o = ifc.dev.tx_off + HEADER
         frag = word + (sent >> 3)
         if sent + m < n:
             frag |= MF
-        _build(buf, o, src, dst, off, m + _HLEN, ident, frag, tp)
-        _copy(buf, o + _HLEN, data, pos + sent, m)
+        ip.address(ifc, src, dst, off)
+        ip.header(ifc, m + _HLEN, ident, frag, tp)
+        _copy(ifc.tx, ifc.tx_at + _HLEN, data, pos + sent, m)
         ip.transmit(ifc, hop, hop_off, m + _HLEN)
         sent += m
     return n
@@ -225,10 +232,9 @@ def forward(ip, r, p, word):
 
 
 def _one(ip, ifc, hop, src, dst, data, pos, n, ident, word, tp):
-    buf = ifc.borrow()
-    if buf is None:
+    if ifc.borrow() is None:
         return
-    o = ifc.dev.tx_off + HEADER
-    _build(buf, o, src, dst, 0, n + _HLEN, ident, word, tp)
-    _copy(buf, o + _HLEN, data, pos, n)
+    ip.address(ifc, src, dst, 0)
+    ip.header(ifc, n + _HLEN, ident, word, tp)
+    _copy(ifc.tx, ifc.tx_at + _HLEN, data, pos, n)
     ip.transmit(ifc, hop, 0, n + _HLEN)

@@ -7,7 +7,6 @@ from ..stack import diff
 
 _m = native.load("memory")
 _sum = _m.sum16
-_ring_copy = _m.ring_copy
 _copy = _m.copy
 _class = native.load("ip").ip_class
 
@@ -74,6 +73,10 @@ class ICMP:
             self._error_in(p, kind, p.buf[p.off + 1])
         elif kind != ECHO_REPLY:
             stats["icmp_unknown_type"] += 1
+        if self.listeners:
+            self._tell(p, kind)
+
+    def _tell(self, p, kind):
         for listener in self.listeners:
             listener.icmp(p, kind, p.buf[p.off + 1])
 
@@ -82,38 +85,25 @@ class ICMP:
             # RFC 1122 3.2.2.6 lets a host stay silent to a broadcast echo; smurf attacks say why.
             self.stack.stats["icmp_echo_broadcast"] += 1
             return
-        ip = self.stack.ip
-        r = ip.route(p.buf, p.ip + 12)
-        if r is None:
-            return
-        ifc = ip.egress(r)
-        if p.n + _HLEN > ifc.mtu:
-            data = bytearray(p.buf[p.off : p.off + p.n])
-            data[0] = ECHO_REPLY
-            data[2] = data[3] = 0
-            c = _sum(data, 0, len(data)) ^ 0xFFFF
-            data[2] = c & 0xFF
-            data[3] = c >> 8
-            ip.send_data(r, p.destination(), p.source(), 0, data, _TTL << 8 | _PROTO)
-            return
-        buf = ifc.borrow()
-        if buf is None:
-            return
-        o = ifc.dev.tx_off + ip.PAYLOAD
-        c = _ring_copy(buf, o, 0, p.buf, p.off, 0, p.n)
-        # The sum over the request was 0xFFFF with type 8; as a reply its type is 0.
-        buf[o] = ECHO_REPLY
-        buf[o + 2] = buf[o + 3] = 0
-        c = _sum(buf, o, p.n) ^ 0xFFFF
-        buf[o + 2] = c & 0xFF
-        buf[o + 3] = c >> 8
-        self._answer(r, p)
+        r = self.stack.ip.route(p.buf, p.ip + 12)
+        if r is not None:
+            self._reply(p, r, self.stack.ip.egress(r))
 
-    def _answer(self, r, p):
-        # The answer's source is the address that was asked (RFC 1122 3.2.2.6).
-        ip = self.stack.ip
-        _copy(_scratch, 0, p.buf, p.ip + 16, 4)
-        ip.send(r, _scratch, p.buf, p.ip + 12, p.n, _TTL << 8 | _PROTO)
+    def _reply(self, p, r, ifc):
+        if p.n + _HLEN > ifc.mtu:
+            self._reply_large(p, r)
+        elif ifc.borrow() is not None:
+            _copy(ifc.tx, ifc.tx_at + _HLEN, p.buf, p.off, p.n)
+            _turn(ifc.tx, ifc.tx_at + _HLEN)
+            # The answer's source is the address that was asked (RFC 1122 3.2.2.6).
+            _copy(ifc.tx, ifc.tx_at + 12, p.buf, p.ip + 16, 4)
+            _copy(ifc.tx, ifc.tx_at + 16, p.buf, p.ip + 12, 4)
+            self.stack.ip.send(r, p.n, _TTL << 8 | _PROTO)
+
+    def _reply_large(self, p, r):
+        data = bytearray(p.buf[p.off : p.off + p.n])
+        _turn(data, 0)
+        self.stack.ip.send_data(r, p.destination(), p.source(), 0, data, _TTL << 8 | _PROTO)
 
     # Errors that we send.
 
@@ -204,7 +194,13 @@ class ICMP:
             handler.error(kind, code, buf, q, q + hlen, n - hlen, info)
 
 
-_scratch = bytearray(4)
+def _turn(buf, o):
+    # Make a reply of the request at buf[o:]; its checksum by RFC 1624, eqn. 3.
+    c = ((buf[o + 2] << 8 | buf[o + 3]) ^ 0xFFFF) + ((ECHO << 8) ^ 0xFFFF)
+    c = ((c & 0xFFFF) + (c >> 16)) ^ 0xFFFF
+    buf[o] = ECHO_REPLY
+    buf[o + 2] = c >> 8
+    buf[o + 3] = c & 0xFF
 
 
 def describe(kind, code):

@@ -42,34 +42,8 @@ _COUNTS = (
     "ip_ttl_exceeded",
 )
 _NO_MAC = bytes(6)
+_ALL = b"\xff\xff\xff\xff\xff\xff"
 _ANY = bytes(8)
-
-
-class Packet:
-    """The IPv4 datagram that is being delivered; one object is reused for all of them.
-
-    Header at buf[ip:], payload at buf[off:off+n].
-    """
-
-    def __init__(self):
-        self.buf = b""
-        self.ip = 0
-        self.off = 0
-        self.n = 0
-        self.proto = 0
-        self.ttl = 0
-        self.to = 0  # class of the destination address
-        self.ifc = None
-        self.group = 0  # 1: the frame was a link-layer broadcast or multicast
-        self.whole = True  # False: reassembled from fragments
-
-    def source(self):
-        """Source address, 4 bytes."""
-        return bytes(self.buf[self.ip + 12 : self.ip + 16])
-
-    def destination(self):
-        """Destination address, 4 bytes."""
-        return bytes(self.buf[self.ip + 16 : self.ip + 20])
 
 
 class IPv4:
@@ -87,7 +61,7 @@ class IPv4:
         self.forwarding = False
         self.any_destination = False  # a gateway: take what is for any address as ours
         self._head = array.array("i", [0] * 5)
-        self._packet = Packet()
+        self._out = array.array("i", [0] * 4)  # total length, identification, flags, tp
         self._ident = stack.random(16)
         self._reassembly = None
         for name in _DROPS[1:] + _COUNTS:
@@ -100,34 +74,32 @@ class IPv4:
 
     # Input.
 
-    def input(self, ifc, buf, off, n, group):
+    def input(self, p):
+        """Take the datagram at p.buf[p.off:p.off+p.n], which came from p.ifc."""
         h = self._head
-        r = _parse(buf, off, n, h)
-        stats = self.stack.stats
+        r = _parse(p.buf, p.off, p.n, h)
         if r < 0:
-            stats[_DROPS[-r]] += 1
+            self.stack.stats[_DROPS[-r]] += 1
             return
-        p = self._packet
-        p.buf = buf
-        p.ip = off
-        p.off = off + h[0]
+        p.ip = p.off
+        p.off += h[0]
         p.n = h[1] - h[0]
         p.ttl = h[3]
         p.proto = h[4]
-        p.ifc = ifc
-        p.group = group
         p.whole = True
-        if not self._accept(p):
-            return
-        if h[2] & 0x3FFF:
-            if self._reassembly is None:
-                from .fragment import Reassembly
+        if self._accept(p):
+            if h[2] & 0x3FFF:
+                p = self._collect(p, h[2])
+            if p is not None:
+                self.deliver(p)
 
-                self._reassembly = Reassembly(self.stack)
-            p = self._reassembly.input(p, h[2])
-            if p is None:
-                return
-        self.deliver(p)
+    def _collect(self, p, word):
+        # The whole datagram that a fragment completes, or None.
+        if self._reassembly is None:
+            from .fragment import Reassembly
+
+            self._reassembly = Reassembly(self.stack)
+        return self._reassembly.input(p, word)
 
     def _accept(self, p):
         # RFC 1122 3.2.1.3: which sources and destinations may be. True if the datagram is ours.
@@ -175,7 +147,10 @@ class IPv4:
 
     def _is_own(self, p):
         # The weak end system model (RFC 1122 3.3.4.2): the address of another interface of ours.
-        for ifc in self.stack.interfaces:
+        i = len(self.stack.interfaces)
+        while i:
+            i -= 1
+            ifc = self.stack.interfaces[i]
             if ifc.active and _equal(p.buf, p.ip + 16, ifc.net, 0, 4):
                 return True
         return False
@@ -190,11 +165,7 @@ class IPv4:
 
     def deliver(self, p):
         """Give a datagram to the raw sockets and the handler of its protocol."""
-        taken = False
-        for r in self.raw:
-            if r.proto == p.proto or r.proto == 255:
-                r.datagram(p)
-                taken = True
+        taken = self._deliver_raw(p) if self.raw else False
         handler = self.handlers.get(p.proto)
         if handler is None:
             if p.proto == PROTO_UDP:
@@ -206,6 +177,14 @@ class IPv4:
         elif not taken:
             self.stack.stats["ip_unknown_protocol"] += 1
             self.icmp.send_error(p, 3, 2)
+
+    def _deliver_raw(self, p):
+        taken = False
+        for r in self.raw:
+            if r.proto == p.proto or r.proto == 255:
+                r.datagram(p)
+                taken = True
+        return taken
 
     def _forward(self, p):
         # RFC 1812 5.2: one hop further, with the TTL one less.
@@ -232,7 +211,7 @@ class IPv4:
         buf = r.ifc.borrow()
         if buf is None:
             return
-        o = r.ifc.dev.tx_off + HEADER
+        o = r.ifc.tx_at
         _copy(buf, o, p.buf, p.ip, total)
         buf[o + 8] -= 1
         # RFC 1141: the checksum goes up by what the TTL word went down.
@@ -243,10 +222,8 @@ class IPv4:
         stats["ip_forwarded"] += 1
         self.transmit(r.ifc, r.gateway or p.buf, 0 if r.gateway else p.ip + 16, total)
 
-    # Output. A caller finds the route, borrows a buffer of its interface, writes the payload
-    # behind the room for both headers (PAYLOAD from tx_off on) and calls send().
-
-    PAYLOAD = HEADER + _HLEN
+    # Output. A caller finds the route, borrows a buffer of its interface, writes the two addresses
+    # (address(), or by itself) and the payload (at tx_at + 20) into it and calls send().
 
     def route(self, dst, off, ifc=None):
         """The route to dst[off:off+4], or None. Broadcast and multicast need no entry."""
@@ -292,54 +269,56 @@ class IPv4:
         self._ident = i = (self._ident * 77 + 13849) & 0xFFFF
         return i
 
-    def send(self, r, src, dst, off, n, tp, frag=0):
-        """Send a datagram whose n payload bytes are in the borrowed buffer of egress(r).
+    def address(self, ifc, src, dst, off):
+        """Write a datagram's addresses (src: 4 bytes, dst[off:off+4]) into the borrowed buffer."""
+        _copy(ifc.tx, ifc.tx_at + 12, src, 0, 4)
+        _copy(ifc.tx, ifc.tx_at + 16, dst, off, 4)
 
-        src: 4 bytes; destination at dst[off:off+4]; tp: TOS << 16 | TTL << 8 | protocol; frag: the
-        flags and fragment offset word. An atomic datagram (DF) has identification 0 (RFC 6864).
+    def header(self, ifc, total, ident, frag, tp):
+        """Write the rest of the header in front of the payload (see send())."""
+        h = self._out
+        h[0] = total
+        h[1] = ident
+        h[2] = frag
+        h[3] = tp
+        _build(ifc.tx, ifc.tx_at, h)
+
+    def send(self, r, n, tp, frag=0):
+        """Send a datagram: addresses and n bytes of payload are in the buffer of egress(r).
+
+        tp: TOS << 16 | TTL << 8 | protocol; frag: the flags and fragment offset word. An atomic
+        datagram (DF) has identification 0 (RFC 6864).
         """
-        ifc = self.stack.loopback if r.kind == "local" else r.ifc
-        dev = ifc.dev
-        ident = 0 if frag & DF else self.ident()
-        _build(dev.borrow(), dev.tx_off + HEADER, src, dst, off, n + _HLEN, ident, frag, tp)
-        gateway = r.gateway
-        if gateway is not None:
-            self.transmit(ifc, gateway, 0, n + _HLEN)
+        h = self._out
+        h[1] = 0 if frag & DF else self.ident()
+        h[2] = frag
+        h[3] = tp
+        self._launch(r, n + _HLEN)
+
+    def _launch(self, r, n):
+        ifc = self.egress(r)
+        self._out[0] = n
+        _build(ifc.tx, ifc.tx_at, self._out)
+        if r.gateway is not None:
+            self.transmit(ifc, r.gateway, 0, n)
         else:
-            self.transmit(ifc, dst, off, n + _HLEN)
+            self.transmit(ifc, ifc.tx, ifc.tx_at + 16, n)
 
     def transmit(self, ifc, hop, off, n):
         """Send the n bytes of IPv4 in the borrowed buffer to the next hop at hop[off:off+4]."""
-        dev = ifc.dev
-        arp = ifc.arp
-        buf = dev.borrow()
-        if arp is None:
-            _eth_build(buf, dev.tx_off, _NO_MAC, 0, ifc.mac, TYPE_IPV4)
-            ifc.send(n + HEADER)
-            return
+        if ifc.arp is None:
+            return _frame(ifc, _NO_MAC, 0, n)
         kind = _class(hop, off, ifc.net)
         if kind == OTHER or kind == OWN:
-            i = arp.resolve(hop, off)
-            if i < 0:
-                _eth_build(buf, dev.tx_off, _NO_MAC, 0, ifc.mac, TYPE_IPV4)
-                arp.queue(hop, off, bytearray(buf[dev.tx_off : dev.tx_off + n + HEADER]))
-                return
-            _eth_build(buf, dev.tx_off, arp.macs, 6 * i, ifc.mac, TYPE_IPV4)
+            kind = ifc.arp.resolve(hop, off)
+            if kind < 0:
+                _wait(ifc, hop, off, n)
+            else:
+                _frame(ifc, ifc.arp.macs, 6 * kind, n)
         elif kind == MULTICAST:
-            # RFC 1112 6.4: the low 23 bits of the group.
-            group = bytes((1, 0, 0x5E, hop[off + 1] & 0x7F, hop[off + 2], hop[off + 3]))
-            _eth_build(buf, dev.tx_off, group, 0, ifc.mac, TYPE_IPV4)
-            if _listens(ifc, hop, off):
-                self._echo(ifc, buf, dev.tx_off, n)
+            _multicast(ifc, hop, off, n)
         else:
-            _eth_build(buf, dev.tx_off, b"\xff\xff\xff\xff\xff\xff", 0, ifc.mac, TYPE_IPV4)
-        ifc.send(n + HEADER)
-
-    def _echo(self, ifc, buf, off, n):
-        # A member of the group on this host hears it too (RFC 1112 6.1).
-        lo = self.stack.loopback
-        if ifc is not lo:
-            lo.send_copy(bytes(buf[off : off + n + HEADER]))
+            _frame(ifc, _ALL, 0, n)
 
     def send_data(self, r, src, dst, off, data, tp, df=False, raw=False):
         """Send a datagram with its payload (bytes-like) kept elsewhere, in fragments if need be.
@@ -354,11 +333,11 @@ class IPv4:
             from .fragment import send
 
             return send(self, r, src, dst, off, data, tp)
-        buf = ifc.borrow()
-        if buf is None:
+        if ifc.borrow() is None:
             return -ENOBUFS
-        _copy(buf, ifc.dev.tx_off + self.PAYLOAD, data, 0, n)
-        self.send(r, src, dst, off, n, tp, DF if df else 0)
+        _copy(ifc.tx, ifc.tx_at + _HLEN, data, 0, n)
+        self.address(ifc, src, dst, off)
+        self.send(r, n, tp, DF if df else 0)
         return n
 
     def source_for(self, r, dst):
@@ -372,8 +351,35 @@ class IPv4:
         self.icmp.local_error(frame, off)
 
 
+def _frame(ifc, macs, at, n):
+    # The borrowed buffer, n bytes of IPv4 in it, to the station macs[at:at+6].
+    _eth_build(ifc.tx, ifc.dev.tx_off, macs, at, ifc.mac, TYPE_IPV4)
+    ifc.send(n + HEADER)
+
+
+def _wait(ifc, hop, off, n):
+    # The next hop's MAC is being asked for: a copy waits.
+    o = ifc.dev.tx_off
+    _eth_build(ifc.tx, o, _NO_MAC, 0, ifc.mac, TYPE_IPV4)
+    ifc.arp.queue(hop, off, bytearray(ifc.tx[o : o + n + HEADER]))
+
+
+def _multicast(ifc, hop, off, n):
+    # RFC 1112 6.4: the low 23 bits of the group.
+    group = bytes((1, 0, 0x5E, hop[off + 1] & 0x7F, hop[off + 2], hop[off + 3]))
+    o = ifc.dev.tx_off
+    _eth_build(ifc.tx, o, group, 0, ifc.mac, TYPE_IPV4)
+    lo = ifc.stack.loopback
+    if ifc is not lo and _listens(ifc, hop, off):
+        # A member of the group on this host hears it too (RFC 1112 6.1).
+        lo.send_copy(bytes(ifc.tx[o : o + n + HEADER]))
+    ifc.send(n + HEADER)
+
+
 def _listens(ifc, addr, off):
-    for g in ifc.groups:
-        if _equal(addr, off, g, 0, 4):
+    i = len(ifc.groups)
+    while i:
+        i -= 1
+        if _equal(addr, off, ifc.groups[i], 0, 4):
             return True
     return False

@@ -85,11 +85,17 @@ class Routes:
 
     def find(self, buf, off, ifc=None):
         """Best route to the address at buf[off:off+4], through `ifc` if given; None: no route."""
-        n = len(self.routes)
-        i = _find(self._table, n, buf, off, 0)
+        i = _find(self._table, len(self.routes), buf, off, 0)
+        if i < 0:
+            return None
+        if ifc is None:
+            return self.routes[i]
+        return self._through(buf, off, ifc, i)
+
+    def _through(self, buf, off, ifc, i):
         while i >= 0:
             r = self.routes[i]
-            if ifc is None or r.ifc is ifc or r.kind == "local":
+            if r.ifc is ifc or r.kind == "local":
                 return r
-            i = _find(self._table, n, buf, off, i + 1)
+            i = _find(self._table, len(self.routes), buf, off, i + 1)
         return None

@@ -60,15 +60,15 @@ class _Input:
         for name in ("arp_short", "arp_bad", "arp_conflict", "arp_pending_dropped", "arp_failed"):
             stats[name] = 0
 
-    def input(self, ifc, buf, off, n, group):
-        if ifc.arp is None:
+    def input(self, p):
+        if p.ifc.arp is None:
             return
-        if n < 28:
+        if p.n < 28:
             self.stats["arp_short"] += 1
-        elif not _equal(buf, off, _FIXED, 0, 7) or buf[off + 8] & 1:
+        elif not _equal(p.buf, p.off, _FIXED, 0, 7) or p.buf[p.off + 8] & 1:
             self.stats["arp_bad"] += 1
         else:
-            ifc.arp.receive(buf, off)
+            p.ifc.arp.receive(p.buf, p.off)
 
 
 class ARP(Timer):
@@ -111,8 +111,8 @@ class ARP(Timer):
         if i >= 0:
             s = self.state[i]
             if s >= REACHABLE:
-                self.used[i] = now = self.stack.now
-                if s == REACHABLE and diff(now, self.time[i]) > _REACHABLE_MS:
+                self.used[i] = self.stack.now
+                if s == REACHABLE and diff(self.stack.now, self.time[i]) > _REACHABLE_MS:
                     self._enter(i, STALE)
                     s = STALE
                 if s == STALE and not self.tries[i]:

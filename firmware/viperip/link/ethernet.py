@@ -16,8 +16,7 @@ _DROPS = ("", "eth_short", "eth_other_station", "eth_length_field", "eth_group_s
 class Ethernet:
     """Dispatch of frames by EtherType to registered handlers.
 
-    A handler has input(ifc, buf, off, n, group): the payload is buf[off:off+n], `group` tells that
-    the frame was not addressed to this station alone.
+    A handler has input(packet), a Packet whose buf[off:off+n] is the payload of the frame.
     """
 
     def __init__(self, stats):
@@ -32,21 +31,27 @@ class Ethernet:
         """Give all frames of one EtherType to `handler`."""
         self.handlers[ethertype] = handler
 
-    def input(self, ifc, buf, off, n):
-        kind = _parse(buf, off, n, ifc.mac)
+    def input(self, p):
+        """Take the frame p.buf[p.off:p.off+p.n] of p.ifc."""
+        kind = _parse(p.buf, p.off, p.n, p.ifc.mac)
         if kind < 0:
-            if kind == -2 and ifc.promiscuous and self.taps:
-                self._tap(ifc, buf, off, n)
+            if kind == -2 and p.ifc.promiscuous and self.taps:
+                self._tap(p)
             self.stats[_DROPS[-kind]] += 1
             return
         if self.taps:
-            self._tap(ifc, buf, off, n)
+            self._tap(p)
         handler = self.handlers.get(kind & 0xFFFF)
         if handler is None:
             self.stats["eth_unknown_type"] += 1
             return
-        handler.input(ifc, buf, off + HEADER, n - HEADER, kind >> 16)
+        p.frame = p.off
+        p.frame_n = p.n
+        p.off += HEADER
+        p.n -= HEADER
+        p.group = kind >> 16
+        handler.input(p)
 
-    def _tap(self, ifc, buf, off, n):
+    def _tap(self, p):
         for tap in self.taps:
-            tap.frame(ifc, buf, off, n)
+            tap.frame(p.ifc, p.buf, p.off, p.n)

@@ -5,7 +5,15 @@
 import array
 
 from .. import native
-from ..errors import ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, EADDRINUSE
+from ..errors import (
+    EADDRINUSE,
+    ECONNREFUSED,
+    EDESTADDRREQ,
+    EHOSTUNREACH,
+    EMSGSIZE,
+    ENETUNREACH,
+    ENOBUFS,
+)
 
 _m = native.load("memory")
 _l4_sum = _m.l4_sum
@@ -14,6 +22,9 @@ _ring_copy = _m.ring_copy
 _copy = _m.copy
 _equal = _m.equal
 _find16 = _m.find16
+_u = native.load("udp")
+_parse = _u.udp_parse
+_build = _u.udp_build
 
 HEADER = const(8)
 _PROTO = const(17)
@@ -64,56 +75,60 @@ class Endpoint:
         self.peer_port = 0
         self.wake = None
 
-    def matches(self, p, sport):
-        # Whether a datagram (its packet, source port) belongs to this endpoint.
+    def matches(self, p):
+        """Whether a datagram belongs to this endpoint."""
         if self.ifc is not None and self.ifc is not p.ifc:
             return False
-        b = p.buf
-        if self.local is not _ANY and not _equal(b, p.ip + 16, self.local, 0, 4):
+        if self.local is not _ANY and not _equal(p.buf, p.ip + 16, self.local, 0, 4):
             return False
-        if self.remote_port and (
-            sport != self.remote_port or not _equal(b, p.ip + 12, self.remote, 0, 4)
-        ):
-            return False
-        return True
+        if not self.remote_port:
+            return True
+        return p.sport == self.remote_port and _equal(p.buf, p.ip + 12, self.remote, 0, 4)
 
-    def put(self, p, sum_so_far, sport, n):
-        # Copy a datagram into the ring while summing it: 1 taken, 0 full, -1 bad checksum.
-        need = _RECORD + n
-        if self.used + need > self.size or self.count >= 255:
+    def rank(self):
+        """How specific the endpoint is."""
+        return (2 if self.remote_port else 0) + (1 if self.local is not _ANY else 0)
+
+    def put(self, p):
+        """Copy a datagram into the ring while summing it: 1 taken, 0 full, -1 bad checksum."""
+        if self.used + _RECORD + p.size > self.size or self.count >= 255:
             return 0
         if self.ring is None:
             self.ring = bytearray(self.size)
-        size = self.size
-        tail = self.head + self.used
-        if tail >= size:
-            tail -= size
-        at = tail + _RECORD
-        if at >= size:
-            at -= size
-        s = _ring_copy(self.ring, at, size, p.buf, p.off + HEADER, 0, n)
-        if sum_so_far >= 0:
-            s += sum_so_far
+        s = self._store(p, self._at(self.used + _RECORD))
+        if p.sum >= 0:
+            s += p.sum
             if (s & 0xFFFF) + (s >> 16) != 0xFFFF:
                 return -1
-        r = self.record
-        r[0] = n & 0xFF
-        r[1] = n >> 8
-        r[2] = sport & 0xFF
-        r[3] = sport >> 8
-        r[4] = p.ttl
-        _copy(r, 8, p.buf, p.ip + 12, 8)
-        _ring_copy(self.ring, tail, size, r, 0, 0, _RECORD)
-        self.used += need
+        self._note(p)
+        self.used += _RECORD + p.size
         self.count += 1
         return 1
+
+    def _at(self, n):
+        # Where the n-th byte of what the ring holds lies.
+        n += self.head
+        return n - self.size if n >= self.size else n
+
+    def _store(self, p, at):
+        return _ring_copy(self.ring, at, p.buf, p.data, self.size, p.size)
+
+    def _note(self, p):
+        r = self.record
+        r[0] = p.size & 0xFF
+        r[1] = p.size >> 8
+        r[2] = p.sport & 0xFF
+        r[3] = p.sport >> 8
+        r[4] = p.ttl
+        _copy(r, 8, p.buf, p.ip + 12, 8)
+        _ring_copy(self.ring, self._at(self.used), r, 0, self.size, _RECORD)
 
     def next_length(self):
         """Length of the oldest queued datagram, -1 if there is none. Its sender is in peer."""
         if not self.count:
             return -1
         r = self.record
-        _ring_copy(r, 0, 0, self.ring, self.head, self.size, _RECORD)
+        _ring_copy(r, 0, self.ring, self.head, -self.size, _RECORD)
         _copy(self.peer, 0, r, 8, 4)
         self.peer_port = r[2] | r[3] << 8
         return r[0] | r[1] << 8
@@ -125,22 +140,43 @@ class Endpoint:
             return -1
         if n > length:
             n = length
-        at = self.head + _RECORD
-        if at >= self.size:
-            at -= self.size
-        _ring_copy(buf, off, 0, self.ring, at, self.size, n)
+        self._get(buf, off, n)
         if not peek:
-            whole = length + _RECORD
-            self.used -= whole
-            self.count -= 1
-            self.head += whole
-            if self.head >= self.size:
-                self.head -= self.size
+            self._drop(length + _RECORD)
         return n
+
+    def _get(self, buf, off, n):
+        _ring_copy(buf, off, self.ring, self._at(_RECORD), -self.size, n)
+
+    def _drop(self, n):
+        self.head = self._at(n)
+        self.used -= n
+        self.count -= 1
 
     def send(self, data, dst, port):
         """Send bytes-like data to dst (4 bytes), port. len(data) or -errno."""
         return self.udp.send(self, data, dst, port)
+
+    def push(self, data, off):
+        """Send data[off:] to the connected peer. len(data) or -errno."""
+        if self.error:
+            return -self.clear_error()
+        if not self.remote_port:
+            return -EDESTADDRREQ
+        if not self.port:
+            self.udp.bind(self, _ANY, 0)
+        return self.udp.send(self, data, self.remote, self.remote_port)
+
+    def take(self, buf, n, peek=False):
+        """read() for a socket: 0 if there is nothing, -errno for an error that waited."""
+        if not self.count:
+            return -self.clear_error()
+        return self.read(buf, 0, n, peek)
+
+    def clear_error(self):
+        e = self.error
+        self.error = 0
+        return e
 
     def close(self):
         self.udp.close(self)
@@ -154,6 +190,8 @@ class UDP:
         self.endpoints = []
         self.ports = array.array("H")
         self.on_unmatched = None  # a gateway takes what no port is open for
+        self._head = array.array("i", [0] * 4)
+        self._outgoing = _Outgoing()
         for name in _COUNTS:
             stack.stats[name] = 0
         stack.ip.handlers[_PROTO] = self
@@ -197,72 +235,69 @@ class UDP:
     # Input.
 
     def input(self, p):
-        stats = self.stack.stats
-        b = p.buf
-        off = p.off
-        if p.n < HEADER:
-            stats["udp_short"] += 1
+        h = self._head
+        r = _parse(p.buf, p.ip, p.off, p.n, h)
+        if r < 0:
+            self.stack.stats["udp_short" if r == -1 else "udp_length"] += 1
             return
-        length = b[off + 4] << 8 | b[off + 5]
-        if length < HEADER or length > p.n:
-            stats["udp_length"] += 1
+        p.sport = h[0]
+        p.dport = h[1]
+        p.size = h[2]
+        p.sum = h[3]
+        p.data = p.off + HEADER
+        e = self._select(p)
+        if p.to == 2 or p.to == 3:
+            if self._verified(p):
+                self._deliver_group(p, e)
+        elif e is None:
+            if self._verified(p):
+                self._unmatched(p)
+        elif e.handler is None or self._verified(p):
+            self.stack.stats["udp_in"] += 1
+            self._give(e, p)
+
+    def _verified(self, p):
+        # Who reads a datagram in place, or several of them, need its checksum settled first.
+        if p.sum >= 0:
+            s = p.sum + _sum(p.buf, p.data, p.size)
+            if (s & 0xFFFF) + (s >> 16) != 0xFFFF:
+                self.stack.stats["udp_checksum"] += 1
+                return False
+            p.sum = -1
+        return True
+
+    def _unmatched(self, p):
+        if self.on_unmatched is not None and self.on_unmatched(p, p.sport, p.dport, p.size):
             return
-        sport = b[off] << 8 | b[off + 1]
-        port = b[off + 2] << 8 | b[off + 3]
-        # A zero checksum field means that the sender computed none.
-        acc = -1
-        if b[off + 6] | b[off + 7]:
-            acc = _l4_sum(b, p.ip, off, HEADER, _PROTO, length)
-        self._deliver(p, acc, sport, port, length - HEADER)
+        self.stack.stats["udp_no_port"] += 1
+        self.stack.ip.icmp.send_error(p, 3, 3)
 
-    def _deliver(self, p, acc, sport, port, n):
-        stats = self.stack.stats
-        group = p.to == 2 or p.to == 3
-        e = self._select(p, sport, port, 0)
-        if e is None or e.handler is not None or group:
-            # Whoever reads it in place, or several of them, need it verified first.
-            if acc >= 0:
-                s = acc + _sum(p.buf, p.off + HEADER, n)
-                if (s & 0xFFFF) + (s >> 16) != 0xFFFF:
-                    stats["udp_checksum"] += 1
-                    return
-            if e is None:
-                if self.on_unmatched is not None and self.on_unmatched(p, sport, port, n):
-                    return
-                stats["udp_no_port"] += 1
-                self.stack.ip.icmp.send_error(p, 3, 3)
-                return
-            acc = -1
-        stats["udp_in"] += 1
-        if group:
-            # RFC 1122 4.1.3.6: everybody who listens gets a copy.
-            for o in list(self.endpoints):
-                if o.port == port and o.matches(p, sport):
-                    self._give(o, p, -1, sport, n)
-        else:
-            self._give(e, p, acc, sport, n)
+    def _deliver_group(self, p, e):
+        # RFC 1122 4.1.3.6: everybody who listens gets a copy.
+        if e is None:
+            self._unmatched(p)
+            return
+        self.stack.stats["udp_in"] += 1
+        for o in list(self.endpoints):
+            if o.port == p.dport and o.matches(p):
+                self._give(o, p)
 
-    def _select(self, p, sport, port, start):
+    def _select(self, p):
         # The most specific endpoint: connected before bound before any.
         best = None
-        rank = -1
-        n = len(self.ports)
-        i = _find16(self.ports, n, port, 0)
+        i = _find16(self.ports, len(self.ports), p.dport, 0)
         while i >= 0:
             e = self.endpoints[i]
-            if e.matches(p, sport):
-                r = (2 if e.remote_port else 0) + (1 if e.local is not _ANY else 0)
-                if r > rank:
-                    best = e
-                    rank = r
-            i = _find16(self.ports, n, port, i + 1)
+            if e.matches(p) and (best is None or e.rank() > best.rank()):
+                best = e
+            i = _find16(self.ports, len(self.ports), p.dport, i + 1)
         return best
 
-    def _give(self, e, p, acc, sport, n):
+    def _give(self, e, p):
         if e.handler is not None:
-            e.handler.datagram(e, p, p.off + HEADER, n)
+            e.handler.datagram(e, p, p.data, p.size)
             return
-        r = e.put(p, acc, sport, n)
+        r = e.put(p)
         if r > 0:
             if e.wake is not None:
                 e.wake()
@@ -293,65 +328,91 @@ class UDP:
 
     def send(self, e, data, dst, port, src=None):
         """Send data (bytes-like) from an endpoint. len(data) or -errno."""
-        ip = self.stack.ip
-        n = len(data)
+        o = self._outgoing
+        o.e = e
+        o.data = data
+        o.dst = dst
+        o.port = port
+        o.src = src
+        return self._send(o)
+
+    def _send(self, o):
+        n = self._emit(o, len(o.data))
+        o.data = None
+        return n
+
+    def _emit(self, o, n):
         if n > 65507:
             return -EMSGSIZE
-        ifc = e.ifc
-        ttl = e.ttl
-        if 224 <= dst[0] < 240:
-            ttl = e.multicast_ttl
-            ifc = e.multicast_ifc or ifc
-        r = ip.route(dst, 0, ifc)
+        o.r = r = self._route(o.e, o.dst)
         if r is None:
             self.stack.stats["ip_no_route"] += 1
             return -ENETUNREACH
-        if src is None:
-            src = e.local
-            if src is _ANY:
-                src = r.ifc.net if r.kind != "local" or r.ifc.net[0] != 127 else dst
-        tp = e.tos << 16 | ttl << 8 | _PROTO
-        out = ip.egress(r)
-        if n + 28 > out.mtu:
-            return self._send_large(r, e, src, dst, port, data, tp)
-        buf = out.borrow()
-        if buf is None:
+        if o.src is None:
+            o.src = _source(o.e, r, o.dst)
+        o.ifc = self.stack.ip.egress(r)
+        if n + 28 > o.ifc.mtu:
+            return self._send_large(o, n)
+        if o.ifc.borrow() is None:
             return -ENOBUFS
-        o = out.dev.tx_off + ip.PAYLOAD
-        self._header(buf, o, e.port, port, n + HEADER)
-        _copy(buf, o + HEADER, data, 0, n)
-        self._checksum(buf, o, src, dst, n + HEADER)
-        ip.send(r, src, dst, 0, n + HEADER, tp)
+        self._write(o, o.ifc, n)
+        self.stack.ip.send(r, n + HEADER, o.tp())
         self.stack.stats["udp_out"] += 1
         return n
 
-    def _header(self, buf, o, sport, port, length):
-        buf[o] = sport >> 8
-        buf[o + 1] = sport & 0xFF
-        buf[o + 2] = port >> 8
-        buf[o + 3] = port & 0xFF
-        buf[o + 4] = length >> 8
-        buf[o + 5] = length & 0xFF
-        buf[o + 6] = buf[o + 7] = 0
+    def _route(self, e, dst):
+        ifc = e.ifc
+        if 224 <= dst[0] < 240:
+            ifc = e.multicast_ifc or ifc
+        return self.stack.ip.route(dst, 0, ifc)
 
-    def _checksum(self, buf, o, src, dst, length):
-        # The pseudo-header's addresses are put where the IP header will have them.
-        _copy(buf, o - 8, src, 0, 4)
-        _copy(buf, o - 4, dst, 0, 4)
-        c = _l4_sum(buf, o - 20, o, length, _PROTO, length) ^ 0xFFFF
-        if not c:
-            c = 0xFFFF
-        buf[o + 6] = c & 0xFF
-        buf[o + 7] = c >> 8
+    def _write(self, o, ifc, n):
+        self.stack.ip.address(ifc, o.src, o.dst, 0)
+        _copy(ifc.tx, ifc.tx_at + 28, o.data, 0, n)
+        _seal(o, ifc.tx, ifc.tx_at, n + HEADER)
 
-    def _send_large(self, r, e, src, dst, port, data, tp):
-        n = len(data) + HEADER
-        big = bytearray(20 + n)
-        self._header(big, 20, e.port, port, n)
-        _copy(big, 28, data, 0, n - HEADER)
-        self._checksum(big, 20, src, dst, n)
-        sent = self.stack.ip.send_data(r, src, dst, 0, memoryview(big)[20:], tp)
+    def _send_large(self, o, n):
+        big = bytearray(28 + n)
+        _copy(big, 12, o.src, 0, 4)
+        _copy(big, 16, o.dst, 0, 4)
+        _copy(big, 28, o.data, 0, n)
+        _seal(o, big, 0, n + HEADER)
+        data = memoryview(big)[20:]
+        sent = self.stack.ip.send_data(o.r, o.src, o.dst, 0, data, o.tp())
         if sent < 0:
             return sent
         self.stack.stats["udp_out"] += 1
-        return n - HEADER
+        return n
+
+
+class _Outgoing:
+    # What is being sent, to whom and by which way.
+    e = data = dst = src = r = ifc = None
+    port = 0
+
+    def tp(self):
+        e = self.e
+        ttl = e.multicast_ttl if 224 <= self.dst[0] < 240 else e.ttl
+        return e.tos << 16 | ttl << 8 | _PROTO
+
+
+def _source(e, r, dst):
+    # At least the 4 bytes of a source address.
+    if e.local is not _ANY:
+        return e.local
+    return dst if r.kind == "local" and r.ifc.net[0] == 127 else r.ifc.net
+
+
+def _seal(o, buf, ip, length):
+    # Header and checksum of the datagram whose addresses and payload are at buf[ip + 12:] and
+    # buf[ip + 28:].
+    _build(buf, ip + 20, o.e.port, o.port, length)
+    c = _total(buf, ip, length) ^ 0xFFFF
+    if not c:
+        c = 0xFFFF
+    buf[ip + 26] = c & 0xFF
+    buf[ip + 27] = c >> 8
+
+
+def _total(buf, ip, length):
+    return _l4_sum(buf, ip, ip + 20, length, _PROTO, length)

@@ -118,19 +118,14 @@ def ip_parse(buf: ptr8, off: int, n: int, out: ptr32) -> int:
 
 
 @micropython.viper
-def ip_build(
-    buf: ptr8,
-    off: int,
-    src: ptr8,
-    dst: ptr8,
-    dpos: int,
-    total: int,
-    ident: int,
-    frag: int,
-    tp: int,
-):
-    # IPv4 header without options at buf[off:off+20]. tp packs TOS << 16 | TTL << 8 | protocol.
+def ip_build(buf: ptr8, off: int, h: ptr32):
+    # IPv4 header without options at buf[off:off+20], around the addresses that are there. h: total
+    # length, identification, flags and fragment offset, TOS << 16 | TTL << 8 | protocol.
     p = ptr8(int(buf) + off)
+    total = h[0]
+    ident = h[1]
+    frag = h[2]
+    tp = h[3]
     p[0] = 0x45
     p[1] = tp >> 16
     p[2] = total >> 8
@@ -143,11 +138,6 @@ def ip_build(
     p[9] = tp
     p[10] = 0
     p[11] = 0
-    i = 0
-    while i < 4:
-        p[12 + i] = src[i]
-        p[16 + i] = dst[dpos + i]
-        i += 1
     acc = 0
     i = 0
     while i < 20:

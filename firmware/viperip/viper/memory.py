@@ -72,9 +72,15 @@ def l4_sum(buf: ptr8, ip: int, off: int, n: int, proto: int, length: int) -> int
 
 
 @micropython.viper
-def ring_copy(dst: ptr8, dpos: int, dsize: int, src: ptr8, spos: int, ssize: int, n: int) -> int:
-    # Copy n bytes and return their sum, as sum16 of the copy would be. A size of 0 means that
-    # side is a plain buffer, any other size that it is a ring, which wraps there.
+def ring_copy(dst: ptr8, dpos: int, src: ptr8, spos: int, size: int, n: int) -> int:
+    # Copy n bytes and return their sum, as sum16 of the copy would be. With a positive size dst
+    # is a ring, which wraps there; with a negative one src is a ring of -size; 0: neither is.
+    dsize = 0
+    ssize = 0
+    if size > 0:
+        dsize = size
+    else:
+        ssize = 0 - size
     total = 0
     done = 0
     while n > 0:

@@ -6,6 +6,7 @@ import socket
 
 import gateway_host
 from viperip.address import ip4
+from viperip.packet import Packet
 from viperip.stack import Timer
 
 _LOOPBACK = b"\x7f\0\0\1"
@@ -135,8 +136,10 @@ class Opening:
     def __init__(self, relay, key, p, target):
         self.relay = relay
         self.key = key
-        self.ifc = p.ifc
-        self.syn = bytearray(p.buf[p.ip : p.off + p.n])
+        self.syn = syn = Packet()
+        syn.ifc = p.ifc
+        syn.buf = bytearray(p.buf[p.ip : p.off + p.n])
+        syn.n = len(syn.buf)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.setblocking(False)
         self.address = gateway_host.address(target, key[3])
@@ -156,7 +159,7 @@ class Opening:
         tcp = relay.stack.tcp
         listener = tcp.listen(self.key[2], self.key[3], 1) if good else None
         relay.deciding = False
-        relay.stack.ip.input(self.ifc, self.syn, 0, len(self.syn), 0)
+        relay.stack.ip.input(self.syn)
         relay.deciding = True
         if listener is None:
             self.sock.close()

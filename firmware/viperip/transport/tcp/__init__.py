@@ -127,6 +127,7 @@ class TCP:
         self.snd_size = self.rcv_size = stack.tcp_buffer
         self._table = bytearray(0)
         self._seg = array.array("i", [0] * 8)
+        self.out = array.array("i", [0] * 5)  # the segment being sent, see segment_build
         self._secret = stack.urandom(16)
         self._challenges = 0
         self._challenged = stack.now
@@ -165,7 +166,7 @@ class TCP:
             return False
         from .input import _parse
 
-        if _parse(p.buf, p.off, p.n, c.words, self._seg) < 0 or self._seg[0] <= 0:
+        if _parse(p.buf, p.ip, p.off, p.n, c.words, self._seg) < 0 or self._seg[0] <= 0:
             return False
         c.drop()
         return True
@@ -261,7 +262,7 @@ class TCP:
         quoted[12] = HEADER << 2
         words = array.array("I", c.words)
         words[1] = words[0]
-        _parse(quoted, 0, HEADER, words, self._seg)
+        _parse(quoted, 0, 0, HEADER, words, self._seg)
         if not 0 <= self._seg[0] <= c.snd_max:
             return
         if kind == 3 and code == 4:

@@ -24,7 +24,6 @@ from .segment import DEFAULT_MSS
 
 _m = native.load("memory")
 _ring_copy = _m.ring_copy
-_copy = _m.copy
 _find = _m.find
 
 
@@ -107,6 +106,7 @@ class Connection(Timer):
         self.ifc = None
         self.wake = None
         self._route = None
+        self.egress = None  # the interface by which the peer is reached
         self._generation = -1
         self.dirty = False
         self.next_dirty = None
@@ -117,7 +117,8 @@ class Connection(Timer):
         """The route to the peer, looked up again when the table has changed."""
         stack = self.tcp.stack
         if self._generation != stack.generation:
-            self._route = stack.ip.route(self.remote, 0, self.ifc)
+            self._route = r = stack.ip.route(self.remote, 0, self.ifc)
+            self.egress = stack.ip.egress(r) if r is not None else None
             self._generation = stack.generation
         return self._route
 
@@ -140,7 +141,7 @@ class Connection(Timer):
         self.syn = 1
         r = self.route()
         if r is not None:
-            self.rcv_mss = self.tcp.stack.ip.egress(r).mtu - 40
+            self.rcv_mss = self.egress.mtu - 40
         self.mss = min(DEFAULT_MSS, self.rcv_mss)
         congestion.start(self)
         self.rcv_adv = min(self.rcv_size, 0xFFFF)
@@ -181,13 +182,32 @@ class Connection(Timer):
             return 0
         if self.snd_ring is None:
             self.snd_ring = self.tcp.take_ring(self.snd_size)
-        tail = self.snd_head + self.snd_len
-        if tail >= self.snd_size:
-            tail -= self.snd_size
-        _ring_copy(self.snd_ring, tail, self.snd_size, buf, off, 0, n)
+        self._put(buf, off, n)
         self.snd_len += n
         output.flush(self)
         return n
+
+    def push(self, buf, off):
+        """send() of buf[off:] for a socket: an error is told once."""
+        n = self.send(buf, off, len(buf) - off)
+        if n < 0:
+            self.error = 0
+        return n
+
+    def take(self, buf, n, peek=False):
+        """recv() for a socket: an error that waited is told, once, when all data is read."""
+        if self.error and not self.rcv_used:
+            n = -self.error
+            self.error = 0
+            return n
+        return self.recv(buf, 0, n, peek)
+
+    def _put(self, buf, off, n):
+        _ring_copy(self.snd_ring, self._tail(), buf, off, self.snd_size, n)
+
+    def _tail(self):
+        tail = self.snd_head + self.snd_len
+        return tail - self.snd_size if tail >= self.snd_size else tail
 
     def available(self):
         """Bytes that can be read."""
@@ -203,21 +223,27 @@ class Connection(Timer):
             n = self.rcv_used
         if n <= 0:
             return 0
-        _ring_copy(buf, off, 0, self.rcv_ring, self.rcv_head, self.rcv_size, n)
+        self._get(buf, off, n)
         if not peek:
-            self.rcv_head += n
-            if self.rcv_head >= self.rcv_size:
-                self.rcv_head -= self.rcv_size
-            self.rcv_used -= n
-            # The window has grown; say so once it is worth a segment.
-            adv = self.rcv_adv
-            output.window(self)
-            s = self.state
-            if self.rcv_adv > adv and (s == ESTABLISHED or s == FIN_WAIT_1 or s == FIN_WAIT_2):
-                if adv < 2 * self.rcv_mss or self.rcv_adv - adv >= self.rcv_size >> 1:
-                    self.ack_now = True
-                    self.touch()
+            self._taken(n)
         return n
+
+    def _get(self, buf, off, n):
+        _ring_copy(buf, off, self.rcv_ring, self.rcv_head, -self.rcv_size, n)
+
+    def _taken(self, n):
+        self.rcv_head += n
+        if self.rcv_head >= self.rcv_size:
+            self.rcv_head -= self.rcv_size
+        self.rcv_used -= n
+        # The window has grown; say so once it is worth a segment.
+        adv = self.rcv_adv
+        output.window(self)
+        s = self.state
+        if self.rcv_adv > adv and (s == ESTABLISHED or s == FIN_WAIT_1 or s == FIN_WAIT_2):
+            if adv < 2 * self.rcv_mss or self.rcv_adv - adv >= self.rcv_size >> 1:
+                self.ack_now = True
+                self.touch()
 
     # Closing.
 

@@ -18,14 +18,12 @@ from .states import (
 )
 
 _m = native.load("memory")
-_l4_sum = _m.l4_sum
 _sum = _m.sum16
 _ring_copy = _m.ring_copy
 _word_load = _m.word_load
 _word_add = _m.word_add
 _word_copy = _m.word_copy
 _parse = native.load("tcp").segment_parse
-_PROTO = const(6)
 _HOLES = const(16)
 _DELAY_MS = const(40)
 _UNA = const(0)
@@ -37,30 +35,34 @@ _IRS = const(5)
 
 def arrive(c, p, seg):
     """Take a segment: seg is the array that segment_parse() fills."""
-    stats = c.tcp.stack.stats
-    if _parse(p.buf, p.off, p.n, c.words, seg) < 0:
-        stats["tcp_offset"] += 1
+    if _parse(p.buf, p.ip, p.off, p.n, c.words, seg) < 0:
+        c.tcp.stack.stats["tcp_offset"] += 1
         return
-    h = seg[4]
-    n = p.n - h
-    s = _l4_sum(p.buf, p.ip, p.off, h, _PROTO, p.n)
-    placed = False
-    if n:
-        if _fits(c, seg, n):
-            # In order, into free space: copied while summed, kept only if the sum is right.
-            s += _place(c, p.buf, p.off + h, 0, n)
-            placed = True
-        else:
-            s += _sum(p.buf, p.off + h, n)
-    if (s & 0xFFFF) + (s >> 16) != 0xFFFF:
-        stats["tcp_checksum"] += 1
+    p.data = p.off + seg[4]
+    p.size = p.n - seg[4]
+    p.placed = False
+    if not _sound(c, p, seg):
+        c.tcp.stack.stats["tcp_checksum"] += 1
         return
-    stats["tcp_in"] += 1
+    c.tcp.stack.stats["tcp_in"] += 1
     c.heard = c.tcp.stack.now
     if c.state == SYN_SENT:
         _syn_sent(c, p, seg)
     else:
-        _synchronized(c, p, seg, n, placed)
+        _synchronized(c, p, seg)
+
+
+def _sound(c, p, seg):
+    # The checksum; what is in order goes into free space on the way.
+    s = seg[7]
+    if p.size:
+        if _fits(c, seg, p.size):
+            # Copied while summed, kept only if the sum is right.
+            p.placed = True
+            s += _place(c, p, 0)
+        else:
+            s += _sum(p.buf, p.data, p.size)
+    return (s & 0xFFFF) + (s >> 16) == 0xFFFF
 
 
 def _fits(c, seg, n):
@@ -77,14 +79,14 @@ def _fits(c, seg, n):
     )
 
 
-def _place(c, buf, off, at, n):
-    # Copy to the ring at offset `at` beyond RCV.NXT; the sum of the bytes.
+def _place(c, p, at):
+    # Copy the text to the ring at offset `at` beyond RCV.NXT; the sum of the bytes.
     if c.rcv_ring is None:
         c.rcv_ring = c.tcp.take_ring(c.rcv_size)
     at += c.rcv_head + c.rcv_used
     if at >= c.rcv_size:
         at -= c.rcv_size
-    return _ring_copy(c.rcv_ring, at, c.rcv_size, buf, off, 0, n)
+    return _ring_copy(c.rcv_ring, at, p.buf, p.data, c.rcv_size, p.size)
 
 
 def take_syn(c, p, seg):
@@ -132,29 +134,28 @@ def _syn_sent(c, p, seg):
         c.touch()
 
 
-def _synchronized(c, p, seg, n, placed):
-    flags = seg[3]
-    seq = seg[0]
-    length = n
+def _acceptable(c, seq, flags, length):
+    # First, the sequence number (RFC 9293 3.10.7.4). length: of the text.
     if flags & SYN:
         length += 1
     if flags & FIN:
         length += 1
-    wnd = c.rcv_adv
+    if length:
+        return seq < c.rcv_adv and seq + length > 0
+    return 0 <= seq <= c.rcv_adv
+
+
+def _synchronized(c, p, seg):
+    flags = seg[3]
+    seq = seg[0]
     if c.state == SYN_RCVD and seq == -1 and flags & (SYN | ACK | RST) == SYN:
         c.snd_nxt = 0  # our SYN,ACK was lost
         c.touch()
         return
-    # First, the sequence number (RFC 9293 3.10.7.4).
-    if length:
-        good = seq < wnd and seq + length > 0
-    else:
-        good = 0 <= seq <= wnd
-    if not good and not (wnd == 0 and seq == 0):
+    good = _acceptable(c, seq, flags, p.size)
+    if not good and not (c.rcv_adv == 0 and seq == 0):
         if not flags & RST:
-            if c.state == TIME_WAIT and flags & FIN:
-                timers.start(c, 3, 2 * c.tcp.msl_ms)
-            _challenge(c)
+            _refuse(c, flags)
         return
     if flags & RST:
         # RFC 5961 3.2: only the exact number resets.
@@ -168,14 +169,20 @@ def _synchronized(c, p, seg, n, placed):
         return
     if not flags & ACK:
         return
-    if not _ack(c, p, seg, n):
+    if not _ack(c, p, seg):
         return
     if not good:
         c.ack_now = True
         c.touch()
         return
-    if n or flags & FIN:
-        _text(c, p, seg, n, placed)
+    if p.size or flags & FIN:
+        _text(c, p, seg)
+
+
+def _refuse(c, flags):
+    if c.state == TIME_WAIT and flags & FIN:
+        timers.start(c, 3, 2 * c.tcp.msl_ms)
+    _challenge(c)
 
 
 def _challenge(c):
@@ -195,19 +202,27 @@ def _reset(c):
         c.fail(ECONNRESET)
 
 
-def _ack(c, p, seg, n):
+def _ack_of_syn(c, p, seg, ack):
+    # Fifth, while our SYN is not acknowledged. -1 to drop the segment, 1 if this was all.
+    if ack <= 0 or ack > c.snd_max:
+        output.reset(c.tcp, p, True, 0)
+        return -1
+    _word_copy(c.words, _WL2, c.words, _UNA)
+    if c.state != SYN_RCVD:
+        return 0
+    _acknowledged(c, ack)
+    c.snd_wnd = c.max_wnd = seg[2] << c.snd_shift
+    c.established()
+    return 1
+
+
+def _ack(c, p, seg):
     # Fifth, the ACK field. False if the segment is to be dropped.
     ack = seg[1]
     if c.state == SYN_RCVD or (c.syn and c.state == FIN_WAIT_1):
-        if ack <= 0 or ack > c.snd_max:
-            output.reset(c.tcp, p, True, 0)
-            return False
-        _word_copy(c.words, _WL2, c.words, _UNA)
-        if c.state == SYN_RCVD:
-            _acknowledged(c, ack)
-            c.snd_wnd = c.max_wnd = seg[2] << c.snd_shift
-            c.established()
-            return True
+        wnd = _ack_of_syn(c, p, seg, ack)
+        if wnd:
+            return wnd > 0
     if ack > c.snd_max:
         _challenge(c)
         return False
@@ -222,7 +237,7 @@ def _ack(c, p, seg, n):
         _acknowledged(c, ack)
         if c.state == CLOSED:
             return False
-    elif c.snd_max and not n and wnd == c.snd_wnd and not seg[3] & FIN and not c.probing:
+    elif c.snd_max and not p.size and wnd == c.snd_wnd and not seg[3] & FIN and not c.probing:
         _duplicate(c)
     # The window update rule: SND.WL1 < SEG.SEQ or (equal and SND.WL2 =< SEG.ACK).
     if seg[5] > 0 or (seg[5] == 0 and seg[6] >= 0):
@@ -324,39 +339,24 @@ def _fin_acknowledged(c):
         c.drop()
 
 
-def _text(c, p, seg, n, placed):
+def _text(c, p, seg):
     # Seventh and eighth: the data and the FIN.
-    seq = seg[0]
-    fin = seg[3] & FIN
     s = c.state
     if c.rcv_fin or (s != ESTABLISHED and s != FIN_WAIT_1 and s != FIN_WAIT_2):
         c.ack_now = True
         c.touch()
         return
-    if n and c.orphan:
+    if p.size and c.orphan:
         # RFC 9293 3.6.1: data for a user who has gone.
         c.abort()
         return
     c.unacked += 1
-    if placed:
-        _advance(c, n)
+    if p.placed:
+        _advance(c, p.size)
+        if seg[3] & FIN:
+            c.fin_at = 0
     else:
-        start = p.off + seg[4]
-        if seq < 0:
-            start -= seq
-            n += seq
-            seq = 0
-        if seq + n > c.rcv_adv:
-            n = c.rcv_adv - seq
-            fin = 0
-        if n < 0:
-            n = 0
-        if n or fin:
-            _out_of_order(c, p.buf, start, seq, n)
-    if fin:
-        c.fin_at = seq + n if not placed else 0
-        if not placed:
-            _settle_fin(c, seq, n)
+        _trimmed(c, p, seg[0], seg[3] & FIN)
     if c.fin_at == 0:
         _fin(c)
     if c.unacked >= 2 or c.ack_now:
@@ -366,11 +366,22 @@ def _text(c, p, seg, n, placed):
         timers.start(c, 1, _DELAY_MS)
 
 
-def _settle_fin(c, seq, n):
-    # _out_of_order() may have advanced RCV.NXT past the data in front of the FIN.
-    c.fin_at -= c.moved
-    if c.fin_at < 0:
-        c.fin_at = 0
+def _trimmed(c, p, seq, fin):
+    # What of the segment lies in the window.
+    if seq < 0:
+        p.data -= seq
+        p.size += seq
+        seq = 0
+    if seq + p.size > c.rcv_adv:
+        p.size = c.rcv_adv - seq
+        fin = 0
+    if p.size < 0:
+        p.size = 0
+    if p.size or fin:
+        _out_of_order(c, p, seq)
+    if fin:
+        # RCV.NXT may have advanced past the data in front of the FIN.
+        c.fin_at = max(0, seq + p.size - c.moved)
 
 
 def _advance(c, n):
@@ -382,12 +393,12 @@ def _advance(c, n):
         c.wake()
 
 
-def _out_of_order(c, buf, off, seq, n):
-    # Put n bytes at offset seq, then advance over whatever is now in order.
+def _out_of_order(c, p, seq):
+    # Put the text at offset seq, then advance over whatever is now in order.
     c.moved = 0
-    if n and seq + n <= c.rcv_size - c.rcv_used:
-        if _note(c, seq, seq + n):
-            _place(c, buf, off, seq, n)
+    if p.size and seq + p.size <= c.rcv_size - c.rcv_used:
+        if _note(c, seq, seq + p.size):
+            _place(c, p, seq)
         else:
             c.tcp.stack.stats["tcp_holes_full"] += 1
     if seq:

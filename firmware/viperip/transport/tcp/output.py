@@ -7,12 +7,12 @@ from .states import CLOSED, ESTABLISHED, FIN_WAIT_2, LISTEN, SYN_SENT, TIME_WAIT
 _m = native.load("memory")
 _l4_sum = _m.l4_sum
 _ring_copy = _m.ring_copy
-_copy = _m.copy
-_build = native.load("tcp").segment_build
+_t = native.load("tcp")
+_build = _t.segment_build
+_seal = _t.segment_seal
 _PROTO = const(6)
 _TTL_PROTO = const(0x4006)
 _DF = const(0x4000)
-_ROOM = const(34)  # Ethernet and IPv4 headers in front of the segment
 
 
 def window(c):
@@ -48,38 +48,41 @@ def flush(c):
 def _next(c):
     # Send one segment of new (or, after a timeout, old) data; False if nothing may be sent.
     if c.syn and not c.snd_nxt:
-        flags = SYN if c.state == SYN_SENT else SYN | ACK
-        return segment(c, 0, 0, flags) >= 0
+        return segment(c, 0, 0, SYN if c.state == SYN_SENT else SYN | ACK) >= 0
     if c.state < ESTABLISHED:
         return False
-    sent = c.snd_nxt - c.syn
-    left = c.snd_len - sent
+    left = c.snd_len - c.snd_nxt + c.syn
+    if left > 0:
+        return _text(c, left)
+    if c.fin and not left and c.state != FIN_WAIT_2:
+        return segment(c, c.snd_nxt, 0, FIN | ACK) >= 0
+    return False
+
+
+def _text(c, left):
+    # Send what the windows let through of the `left` bytes that wait.
     n = left
     if n > c.mss:
         n = c.mss
-    limit = c.snd_wnd
-    if limit > c.cwnd:
-        limit = c.cwnd
-    room = limit - c.snd_nxt
+    room = (c.cwnd if c.snd_wnd > c.cwnd else c.snd_wnd) - c.snd_nxt
     if n > room:
         n = room
-    if left > 0:
-        if n <= 0:
-            if not c.snd_nxt and not c.probing:
-                c.probing = True
-                timers.start(c, 0, c.rto)
-            return False
-        if n < c.mss and not _worth(c, n, left):
-            return False
-        flags = ACK
-        if n == left:
-            flags |= PSH
-            if c.fin:
-                flags |= FIN
-        return segment(c, c.snd_nxt, n, flags) >= 0
-    if c.fin and sent == c.snd_len and c.state != FIN_WAIT_2:
-        return segment(c, c.snd_nxt, 0, FIN | ACK) >= 0
-    return False
+    if n <= 0:
+        _persist(c)
+        return False
+    if n < c.mss and not _worth(c, n, left):
+        return False
+    flags = ACK
+    if n == left:
+        flags = ACK | PSH | FIN if c.fin else ACK | PSH
+    return segment(c, c.snd_nxt, n, flags) >= 0
+
+
+def _persist(c):
+    # Nothing is on its way that would open the window: ask for it (RFC 9293 3.8.6.1).
+    if not c.snd_nxt and not c.probing:
+        c.probing = True
+        timers.start(c, 0, c.rto)
 
 
 def _worth(c, n, left):
@@ -90,9 +93,7 @@ def _worth(c, n, left):
         return True
     if 2 * n >= c.max_wnd:
         return True
-    if not c.snd_nxt and not c.probing:
-        c.probing = True
-        timers.start(c, 0, c.rto)
+    _persist(c)
     return False
 
 
@@ -136,37 +137,46 @@ def keepalive(c):
 
 def segment(c, nxt, n, flags):
     """Send one segment with the n bytes at SND.UNA + nxt; -1 if there is no route or buffer."""
-    ip = c.tcp.stack.ip
     r = c.route()
-    if r is None:
+    if r is None or c.egress.borrow() is None:
         return _unsent(c, n, flags)
-    ifc = ip.egress(r)
-    buf = ifc.borrow()
-    if buf is None:
-        return _unsent(c, n, flags)
-    o = ifc.dev.tx_off + _ROOM
-    h = HEADER
-    wnd = window(c)
-    if flags & SYN:
-        wnd = min(c.rcv_adv, 0xFFFF)
-        scale = c.want_scale
-        h += put_options(buf, o + HEADER, c.rcv_mss, scale)
-    _build(buf, o, c.row, 0, c.words, nxt, flags << 16 | wnd, h)
-    _copy(buf, o - 8, c.local, 0, 4)
-    _copy(buf, o - 4, c.remote, 0, 4)
-    s = _l4_sum(buf, o - 20, o, h, _PROTO, h + n)
-    if n:
-        at = c.snd_head + nxt - c.syn
-        if at >= c.snd_size:
-            at -= c.snd_size
-        s += _ring_copy(buf, o + h, 0, c.snd_ring, at, c.snd_size, n)
-        s = (s & 0xFFFF) + (s >> 16)
-    s ^= 0xFFFF
-    buf[o + 16] = s & 0xFF
-    buf[o + 17] = s >> 8
-    ip.send(r, c.local, c.remote, 0, h + n, _TTL_PROTO | c.tos << 16, _DF)
+    o = c.tcp.out
+    o[0] = nxt
+    o[1] = flags
+    o[2] = window(c)
+    o[3] = HEADER
+    o[4] = n
+    _write(c, o, c.egress)
+    _launch(c, r, o)
     _sent(c, nxt, n, flags)
     return n
+
+
+def _write(c, o, ifc):
+    # The segment that `o` describes (see segment_build) into the buffer borrowed from ifc.
+    if o[1] & SYN:
+        o[2] = min(c.rcv_adv, 0xFFFF)
+        o[3] = _syn_header(c, ifc)
+    s = _build(ifc.tx, ifc.tx_at, c.row, c.words, o)
+    if o[4]:
+        s += _fill(c, ifc, c.snd_head + o[0] - c.syn, o[4])
+    _seal(ifc.tx, ifc.tx_at, s)
+
+
+def _launch(c, r, o):
+    c.tcp.stack.ip.send(r, o[3] + o[4], _TTL_PROTO | c.tos << 16, _DF)
+
+
+def _syn_header(c, ifc):
+    return HEADER + put_options(ifc.tx, ifc.tx_at + 40, c.rcv_mss, c.want_scale)
+
+
+def _fill(c, ifc, at, n):
+    # Copy n bytes from offset `at` of the send ring behind the headers; their sum. A segment
+    # with text has no options.
+    if at >= c.snd_size:
+        at -= c.snd_size
+    return _ring_copy(ifc.tx, ifc.tx_at + 40, c.snd_ring, at, -c.snd_size, n)
 
 
 def _unsent(c, n, flags):

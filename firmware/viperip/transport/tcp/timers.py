@@ -3,12 +3,11 @@
 # A connection is one Timer of the stack; its own deadlines are t_rtx (retransmission, or persist
 # while the peer's window is shut), t_ack, t_keep and t_wait.
 from ...errors import ETIMEDOUT
-from ...stack import diff
+from ...stack import diff, later
 from . import congestion, output
 from .states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2, SYN_RCVD, SYN_SENT, TIME_WAIT
 
 MAX_RTO = const(60000)
-_MASK = const(0x3FFFFFFF)
 _SYN_TRIES = const(6)
 _TRIES = const(15)
 
@@ -33,7 +32,7 @@ def rtt_sample(c, rtt):
 def start(c, name, ms):
     """Set one of the deadlines `ms` from now."""
     stack = c.tcp.stack
-    due = (stack.now + ms) & _MASK
+    due = later(stack.now, ms)
     if name == 0:
         c.t_rtx = due
     elif name == 1:
