@@ -6,7 +6,7 @@ PYTEST := .venv/bin/pytest
 MICROPYTHON_FLAG := $(if $(MICROPYTHON),--micropython $(MICROPYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all soak bench size lint bootstrap-run bootstrap-dev bootstrap-bench
+.PHONY: help setup run test test-all soak bench size frames lint bootstrap-run bootstrap-dev bootstrap-bench
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,3 +46,6 @@ bench: bootstrap-dev bootstrap-bench  ## speed of the stack beside PyTCP (as roo
 
 size: bootstrap-dev  ## sizes of the compiled modules, and the heap they take
 	.venv/bin/python -m viperip_host.size
+
+frames: bootstrap-dev  ## the functions that take heap at every call (none of the packet path may)
+	.venv/bin/python -m viperip_host.frames
