@@ -1,4 +1,4 @@
-"""Which functions of the firmware take heap at every call: `python -m viperip_host.frames [FILE...]`.
+"""Functions of the firmware that take heap at every call: `python -m viperip_host.frames`.
 
 MicroPython keeps the frame of a bytecode function on the C stack only while it has no more than
 eleven words: variables, arguments and the deepest expression, and three more for each handler

@@ -130,6 +130,35 @@ def test_mip_installs_a_package_that_works(firmware_url: str, tmp_path: Path) ->
     ]
 
 
+class BoardFiles:
+    """The part of mpremote's transport that installs; the board's files are in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
+
+    def fs_exists(self, path: str) -> bool:
+        return self._path(path).exists()
+
+    def fs_mkdir(self, path: str) -> None:
+        self._path(path).mkdir()
+
+    def fs_writefile(self, path: str, data: bytes, progress_callback: object) -> None:
+        self._path(path).write_bytes(data)
+
+
+def test_mpremote_installs_from_the_checkout(tmp_path: Path) -> None:
+    from mpremote import mip
+
+    source = str(FIRMWARE / "package.json")
+    mip._install_package(BoardFiles(tmp_path), source, "", "/lib", None, mpy=True)
+    folder = tmp_path / "lib"
+    installed = [path.relative_to(folder).as_posix() for path in folder.glob("**/*.*")]
+    assert sorted(installed) == sorted(listed())
+
+
 def test_the_heap_is_measured(record_property: Callable[[str, object], None]) -> None:
     target = all_targets()["unix32"]
     found = target.interpreter()
