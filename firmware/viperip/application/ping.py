@@ -5,12 +5,17 @@ import viperip
 
 from .. import native
 from ..address import ip4, ip4_text
-from ..internet.icmp import ECHO, ECHO_REPLY, describe
+from ..internet.icmp import ECHO, ECHO_REPLY, PARAMETER_PROBLEM, TIME_EXCEEDED, UNREACHABLE
+from ..internet.icmp import describe
 from ..stack import diff
 
 _m = native.load("memory")
 _sum = _m.sum16
 _equal = _m.equal
+_class = native.load("ip").ip_class
+_ERRORS = (UNREACHABLE, TIME_EXCEEDED, PARAMETER_PROBLEM)
+_BROADCAST = const(2)  # results of ip_class()
+_MULTICAST = const(3)
 _PROTO = const(1)
 _TTL = const(64)
 
@@ -70,14 +75,20 @@ class _Echo:
     def icmp(self, p, kind, code):
         now = time.ticks_us()
         q = p.off
-        if kind == ECHO:
+        if kind == ECHO_REPLY:
+            # An answer comes from who was asked, unless many were.
+            to = _class(self.dst, 0, p.ifc.net)
+            if to != _BROADCAST and to != _MULTICAST:
+                if not _equal(p.buf, p.ip + 12, self.dst, 0, 4):
+                    return
+        elif kind not in _ERRORS:
             return
-        if kind != ECHO_REPLY:
+        else:
             q += 8
             if p.n < 36 or p.buf[q + 9] != _PROTO or not _equal(p.buf, q + 16, self.dst, 0, 4):
                 return
             q += (p.buf[q] & 15) << 2
-            if q + 8 > p.off + p.n:
+            if q + 8 > p.off + p.n or p.buf[q] != ECHO:
                 return
         if _equal(p.buf, q + 4, self.data, 4, 4) and self.answer is None:
             self.answer = a = {"seq": self.seq, "ip": ip4_text(p.buf, p.ip + 12)}

@@ -5,6 +5,7 @@ import viperip
 
 from .. import native
 from ..address import ip4_text
+from ..errors import ENOBUFS
 from ..internet.icmp import TIME_EXCEEDED, UNREACHABLE
 from ..stack import diff
 from .ping import resolve
@@ -12,6 +13,7 @@ from .ping import resolve
 _equal = native.load("memory").equal
 _FIRST_PORT = const(33434)
 _PROTO = const(17)
+_PORTS = const(32000)  # from _FIRST_PORT on
 
 
 class _Probes:
@@ -46,12 +48,12 @@ def traceroute(host, hops=30, probes=3, timeout_ms=1000, quiet=False, stack=None
     stack.ip.icmp.listeners.append(listener)
     out = []
     try:
-        for hop in range(1, hops + 1):
+        for hop in range(1, min(hops, 255) + 1):
             line = {"hop": hop, "ip": None, "times_ms": []}
             out.append(line)
             last = False
             for i in range(probes):
-                listener.port = _FIRST_PORT + (hop - 1) * probes + i
+                listener.port = _FIRST_PORT + ((hop - 1) * probes + i) % _PORTS
                 if _probe(stack, end, listener, hop, timeout_ms, line):
                     last = True
             if not quiet:
@@ -77,7 +79,7 @@ def _probe(stack, end, listener, hop, timeout_ms, line):
         n = end.send(bytes(24), listener.dst, listener.port)
     finally:
         stack.leave()
-    if n < 0:
+    if n < 0 and n != -ENOBUFS:
         raise OSError(-n)
     start = stack.time()
     while listener.answer is None:
