@@ -26,7 +26,7 @@ run: bootstrap-run  ## run the demo board: a MicroPython web server on its own T
 	@mkdir -p build
 	@exec .venv/bin/viperip sim $(RUN_FLAGS) $(MICROPYTHON_FLAG)
 
-lint: bootstrap-dev  ## ruff, and mypy for the host tools and for the firmware
+lint: bootstrap-dev  ## ruff, and mypy for host tools, tests and firmware
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/mypy --config-file host_tools/mypy_firmware.ini

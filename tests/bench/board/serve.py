@@ -67,8 +67,8 @@ def give(s):
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 if BUFFER:
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)  # type: ignore[attr-defined]
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)  # type: ignore[attr-defined]
 listener.bind(("0.0.0.0", 9))
 listener.listen(2)
 print("ready")
