@@ -168,6 +168,12 @@ class _Query(Timer):
     def _next(self):
         self.attempt += 1
         self.server = (self.server + 1) % len(self.servers)
+        if self.chain:
+            # Where one server has led us, another need not follow.
+            self.name = self.asked
+            self.chain = 0
+            self.ttl = _TTL_S
+            self._new()
 
     def expire(self, now):
         self._close_stream()
@@ -225,6 +231,8 @@ class _Query(Timer):
                 good = False
         if not good:
             self.stack.stats["dns_bad"] += 1
+            if stream:
+                self._failed()  # nothing else will come from there
             return
         code = b[off + 3] & 15
         if code == 3:
@@ -281,7 +289,6 @@ class _Query(Timer):
         elif name != self.name:
             # The server left the end of the chain to us.
             self.name = name
-            self.attempt = 0
             self._new()
             self.send()
         else:
