@@ -16,6 +16,7 @@ import pytest
 
 from tests.host.board import GATEWAY, free_port
 from tests.host.command import VIPERIP, viperip
+from tests.net.captures import check_capture
 from tests.net.netns import Running
 
 FOLDER = Path(__file__).parents[2] / "firmware" / "examples"
@@ -188,6 +189,7 @@ def capture(script: str, folder: Path) -> None:
     types = [block.packet_data[12:14] for block in blocks]
     assert types.count(b"\x08\x00") == 6  # three requests, three replies
     assert types.count(b"\x08\x06") >= 2
+    check_capture(path, 8)
 
 
 @check
