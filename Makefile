@@ -12,6 +12,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  RUN_SECONDS=15 make run      end by itself 15 s after the page is first served"
+	@echo "  SOAK=0.05 make soak          a twentieth of each long test"
 	@echo "  MICROPYTHON=PATH make run    use this MicroPython interpreter"
 	@echo "  PYTHON=python3.12 make setup make .venv with this Python (3.11 or newer)"
 
@@ -38,7 +39,7 @@ test-all: lint  ## CI: everything, as root; what cannot run is a failure (at mos
 	.venv/bin/python -m viperip_host.unix32
 	VIPERIP_TEST_ALL=1 $(PYTEST) -m "not soak" $(PYTEST_FLAGS)
 
-soak: bootstrap-dev  ## the long tests
+soak: bootstrap-dev  ## the long tests (as root, about 40 minutes)
 	$(PYTEST) -m soak --timeout 7200 $(PYTEST_FLAGS)
 
 bench: bootstrap-dev bootstrap-bench  ## speed of the stack beside PyTCP (as root)

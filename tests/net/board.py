@@ -41,10 +41,13 @@ class Board:
         target: str = "unix",
         address: bool = True,
         arguments: Sequence[str] = (),
+        captured: bool = True,
         **popen: object,
     ) -> None:
         self.capture = folder / "tap.pcapng"
-        command = ["--link", "tap:tap0", "--capture", str(self.capture)]
+        command = ["--link", "tap:tap0"]
+        if captured:
+            command += ["--capture", str(self.capture)]
         command += ["--micropython", micropython(target), *flags]
         if address:
             command += ["--ip", f"{ADDRESS}/24"]
@@ -79,14 +82,15 @@ def swap(
     count: int = 1,
     target: str = "unix",
     flags: tuple[str, ...] = (),
+    captured: bool = True,
+    seconds: float = 200.0,
 ) -> tuple[Board, float]:
     """COUNT connections from Linux; SIZES are (to the board, to Linux). The board, seconds."""
     told = ["accept", HOST, str(PORT), str(count), str(sizes[1])]
-    board = Board(netns, folder, SWAP, *flags, target=target, arguments=told)
+    board = Board(netns, folder, SWAP, *flags, target=target, arguments=told, captured=captured)
     board.running.wait_for("ready")
-    result = netns.run(
-        sys.executable, PEER, "swap", ADDRESS, str(PORT), str(count), str(sizes[0]), seconds=200
-    )
+    told = ["swap", ADDRESS, str(PORT), str(count), str(sizes[0])]
+    result = netns.run(sys.executable, PEER, *told, seconds=seconds)
     assert board.running.wait() == 0
     peer = json.loads(result.stdout)
     swapped(peer, board.running, *sizes)

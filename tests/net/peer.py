@@ -2,6 +2,7 @@
 
 swap HOST PORT COUNT SIZE    COUNT connections at once, each sends SIZE bytes and reads to the end
 serve HOST PORT COUNT SIZE   the same, on connections that are made to HOST:PORT
+short HOST PORT COUNT SIZE   COUNT connections one after the other, each echoes SIZE bytes
 echo HOST PORT COUNT ROUNDS  COUNT connections at once; in every round all send, then all read
 
 The result is one line of JSON.
@@ -132,9 +133,26 @@ def echo(where: tuple[str, int], count: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def short(where: tuple[str, int], count: int, size: int) -> dict[str, Any]:
+    begun = time.monotonic()
+    right = 0
+    for number in range(count):
+        message = number.to_bytes(4, "big") * (size // 4)
+        with socket.create_connection(where, 30) as one:
+            one.sendall(message)
+            # Either side is the first to close, so that TIME-WAIT is on either.
+            if number & 1:
+                one.shutdown(socket.SHUT_WR)
+            back = b""
+            while len(back) < len(message) and (part := one.recv(65536)):
+                back += part
+            right += back == message and (number & 1 == 0 or one.recv(1) == b"")
+    return {"right": right, "seconds": time.monotonic() - begun}
+
+
 def main() -> None:
     command, host, port, count, number = sys.argv[1:]
-    commands = {"swap": swap, "serve": serve, "echo": echo}
+    commands = {"swap": swap, "serve": serve, "echo": echo, "short": short}
     result = commands[command]((host, int(port)), int(count), int(number))
     print(json.dumps(result), flush=True)
 

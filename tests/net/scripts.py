@@ -118,3 +118,52 @@ while ended < count:
             open -= 1
 print("done", most)
 """
+
+# ARGS: PORT MSL_MS. Echoes, by asyncio, whatever comes on any number of connections. Every time
+# none of them is open any more, and TIME-WAIT is over as well, a line: how many there were so
+# far, and as JSON the heap in use, the connections the stack knows, its internal errors.
+ECHO_FOR_EVER = """
+import asyncio, gc, json, sys
+import viperip
+from viperip.application.netstat import sockets
+port, msl = [int(a) for a in sys.argv[1:]]
+stack = viperip.default()
+stack.tcp.msl_ms = msl
+total = open = 0
+
+def known():
+    return len([s for s in sockets(stack) if s["proto"] == "tcp" and s["state"] != "LISTEN"])
+
+async def serve(reader, writer):
+    global total, open
+    open += 1
+    total += 1
+    try:
+        while True:
+            data = await reader.read(4096)
+            if not data:
+                break
+            writer.write(data)
+            await writer.drain()
+    except OSError as e:
+        print("failed", e)
+    open -= 1
+    writer.close()
+    await writer.wait_closed()
+
+async def main():
+    await asyncio.start_server(serve, "0.0.0.0", port, 64)
+    print("ready")
+    told = 0
+    while True:
+        await asyncio.sleep_ms(50)
+        if total != told and not open and not known():
+            told = total
+            gc.collect()
+            gc.collect()
+            line = {"heap": gc.mem_alloc(), "known": known()}
+            line["errors"] = stack.stats["internal_error"] + stack.stats["no_memory"]
+            print("after", total, json.dumps(line))
+
+asyncio.run(main())
+"""
