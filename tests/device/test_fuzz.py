@@ -632,6 +632,9 @@ def no_errors(w):
 
 
 def test_mutated_frames():
+    import viperip.link.probe  # or it is loaded when the first lease is probed
+
+    assert viperip.link.probe.Probe
     w = World(20240901)
     fuzz(w, 1000)  # modules, buffers and tables that are made on first use
     no_errors(w)
