@@ -64,7 +64,8 @@ def frames():
         return int(told)
     if not native.VIPER:
         return 3000
-    return 20000
+    everything = hasattr(os, "getenv") and os.getenv("VIPERIP_TEST_ALL") == "1"
+    return 200000 if everything else 20000
 
 
 def below(n):
@@ -126,8 +127,8 @@ class Peer:
         row = bytes(PEER) + ME + be16(self.mine) + be16(self.port)
         c = [c for c in w.stack.tcp.connections if c.row == row][0]
         self.inject(ACK, c.words[1], c.words[0] + 1)
-        while self.c is None:
-            self.c = w.accept(c)
+        self.c = w.accept(c)
+        assert self.c is not None, c.as_dict()
         assert self.c.state == 4, self.c.state
 
     def inject(self, flags, seq, ack, options=b"", data=b""):
@@ -236,7 +237,10 @@ class World:
         if self.victim is None or self.victim.c.state != 4:
             if self.victim is not None:
                 self.victim.c.close()
-            self.victim = Peer(self, 8080, 40000 + below(1000))
+            mine = 40000 + below(1000)
+            while [c for c in s.tcp.connections if c.remote_port == mine]:
+                mine += 1  # a frame opened that one
+            self.victim = Peer(self, 8080, mine)
             if len(s.tcp.connections) < 200:
                 self.victim.open()
             else:
@@ -526,6 +530,8 @@ def lie(f):
 
 def more_options(f):
     # IP options, some of which have a length of 0 or reach behind the header.
+    if len(f) < 18:
+        return
     n = 4 * (1 + below(10))
     options = noise(n) if below(2) else (b"\x07\0\x83\xff\x44\1\x94\4" * 5)[:n]
     f[34:34] = options

@@ -338,7 +338,7 @@ class UDP:
 
     def _send(self, o):
         n = self._emit(o, len(o.data))
-        o.data = None
+        o.e = o.data = None
         return n
 
     def _emit(self, o, n):
