@@ -25,7 +25,8 @@ class Interface:
         self.net = bytearray(8)
         self.gateway = bytes(4)
         self.dns = []
-        self.groups = []
+        # RFC 1112 7.2: every host is a member of the all-hosts group, which is never reported.
+        self.groups = [b"\xe0\0\0\x01"]
         self.rx_frames = self.rx_bytes = self.tx_frames = self.tx_bytes = self.tx_drops = 0
         self.igmp = None
         self.dhcp = None

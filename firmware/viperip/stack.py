@@ -7,6 +7,7 @@ import time
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 _IDLE_MS = const(1000)
+_UNSENT_MS = const(1)
 _FRAMES_PER_POLL = const(16)
 
 
@@ -190,7 +191,19 @@ class Stack:
         if more:
             return 0
         left = diff(self._next, self.now)
+        if left > _UNSENT_MS and self._unsent():
+            return _UNSENT_MS
         return left if left > 0 else 0
+
+    def _unsent(self):
+        # A link without room for the end of a frame tries again when it is polled, and nothing
+        # tells when there is room.
+        i = len(self.interfaces)
+        while i:
+            i -= 1
+            if self.interfaces[i].active and self.interfaces[i].dev.unsent:
+                return True
+        return False
 
     def _service(self, ifc, n):
         more = ifc.service(_FRAMES_PER_POLL)

@@ -361,6 +361,18 @@ def test_unicast_offer_to_the_address_it_offers():
     assert w.bound() and w.ifc.addr == POOL
 
 
+def test_offer_to_its_address_in_a_broadcast_frame():
+    # RFC 2131 4.1: some servers put a unicast IP into a broadcast frame.
+    w = World(server=False, probe=False)
+    w.client.start()
+    w.run(50)
+    w.gw.arp.add(POOL, b"\xff" * 6)
+    w.inject(w.reply(dhcp.OFFER), dst=POOL)
+    assert w.client.state == "requesting"
+    w.inject(w.reply(dhcp.ACK, (LEASE, SUBNET)), dst=POOL)
+    assert w.bound() and w.ifc.addr == POOL
+
+
 def test_wrong_messages_are_ignored():
     w = World(server=False)
     w.client.start()

@@ -105,6 +105,24 @@ def test_running_delay_is_only_shortened():
     assert not h.sent()
 
 
+def test_query_without_a_source():
+    # RFC 4541 2.1.1: a querier or proxy may have no address: 0.0.0.0. Nothing but IGMP may.
+    h = member(GROUP)
+    query(h, 10, src=ANY)
+    h.run(1100)
+    assert reports(h) == [(V2, GROUP, GROUP)] and h.stat("ip_martian_source") == 0
+    h.ip(253, b"x", src=ANY, dst=GROUP, mac=GROUP_MAC)
+    h.ip(2, b"x", src=ANY)
+    assert h.stat("ip_martian_source") == 2 and not h.sink.got
+
+
+def test_all_hosts_without_a_join():
+    # RFC 1112 7.2: every host is a member from the start.
+    h = listener()
+    h.ip(253, b"x", dst=ALL_HOSTS, mac=b"\x01\0\x5e\0\0\x01")
+    assert len(h.sink.got) == 1 and not h.sent()
+
+
 def test_group_specific_query():
     h = member(GROUP, SECOND)
     query(h, 10, SECOND)

@@ -227,3 +227,20 @@ def test_no_heap_per_frame():
         gc.enable()
     # The two tuples and what they hold are all.
     assert after[0] - before[0] < 300 and after[1] - before[1] < 600, (before, after)
+
+
+def test_unsent_bytes_are_polled_for_soon():
+    # The last frame must not wait for the stack's next deadline.
+    from viperip.interface import Interface
+    from viperip.stack import Stack
+
+    dev, far = wire()
+    stack = Stack()
+    ifc = Interface(stack, dev, "e0")
+    stack.add_interface(ifc)
+    ifc.up()
+    assert stack.poll() > 100
+    fill(dev)
+    assert stack.poll() == 1
+    ifc.down()
+    assert stack.poll() > 100

@@ -109,11 +109,14 @@ class IPv4:
         p.to = to = _class(p.buf, p.ip + 16, ifc.net)
         lo = ifc.arp is None and ifc.net[0] == 127
         if src != OTHER and not lo:
-            # DHCP speaks from 0.0.0.0, to the broadcast address; nothing else does.
-            if src != UNSPECIFIED or to != BROADCAST:
+            # DHCP speaks from 0.0.0.0, to the broadcast address, and so does an IGMP querier that
+            # has no address, to a group (RFC 4541 2.1.1); nothing else does.
+            if src != UNSPECIFIED or (
+                to != BROADCAST and (to != MULTICAST or p.proto != PROTO_IGMP)
+            ):
                 stats["ip_martian_source"] += 1
                 return False
-        if p.group and (to == OWN or to == OTHER):
+        if p.group and (to == OWN or to == OTHER) and not self._offered(p):
             # RFC 1122 3.3.6: a unicast datagram in a broadcast frame.
             stats["ip_not_for_us"] += 1
             return False
@@ -123,10 +126,9 @@ class IPv4:
             if lo or self.any_destination or self._is_own(p):
                 p.to = OWN
                 return True
-            if not ifc.net[0] and ifc.dhcp is not None:
-                # A lease may be sent to the address that it offers (RFC 2131 4.1).
+            if self._offered(p):
                 p.to = BROADCAST
-                return p.proto == PROTO_UDP
+                return True
             if self.forwarding:
                 self._forward(p)
             else:
@@ -144,6 +146,12 @@ class IPv4:
             return True
         stats["ip_martian_destination"] += 1
         return False
+
+    def _offered(self, p):
+        # RFC 2131 4.1: a lease may be sent to the address that it offers, in a frame to that
+        # station or to all.
+        ifc = p.ifc
+        return p.to == OTHER and p.proto == PROTO_UDP and not ifc.net[0] and ifc.dhcp is not None
 
     def _is_own(self, p):
         # The weak end system model (RFC 1122 3.3.4.2): the address of another interface of ours.
