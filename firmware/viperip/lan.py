@@ -3,7 +3,7 @@ import viperip
 
 from .address import cidr, ip4, ip4_text, mask_prefix
 from .address import mac as _mac
-from .errors import ENODEV
+from .errors import EADDRINUSE, ENETDOWN, ENODEV
 from .interface import Interface
 
 _NONE = bytes(4)
@@ -61,6 +61,7 @@ class LAN:
                 if ifc not in stack.interfaces:
                     stack.add_interface(ifc)
                 ifc.up()
+                self._probe_beside()
             elif not on and ifc.active:
                 self._stop_dhcp()
                 ifc.down()
@@ -107,17 +108,23 @@ class LAN:
         return None
 
     def ipconfig(self, *args, **kw):
-        """ipconfig("addr4"), or ipconfig(addr4="A.B.C.D/N", gw4=..., dhcp4=True or False)."""
+        """ipconfig("addr4"), or ipconfig(addr4="A.B.C.D/N", gw4=..., dhcp4=True or False).
+
+        An address is used at once, while others are asked whether it is theirs (RFC 5227). With
+        probe=True they are asked first, for 4 to 7 s: OSError(EADDRINUSE) if it is.
+        """
         if args and kw or len(args) > 1 or not (args or kw):
             raise TypeError("either one name or keywords")
         if args:
             return self._get(args[0])
         for name in kw:
-            if name not in ("addr4", "gw4", "dhcp4"):
+            if name not in ("addr4", "gw4", "dhcp4", "probe"):
                 raise ValueError("unexpected key: " + name)
         # Everything is read before anything changes.
         addr4 = _address(kw["addr4"]) if "addr4" in kw else None
         gateway = ip4(kw["gw4"]) if "gw4" in kw else None
+        if addr4 and kw.get("probe"):
+            self._ask_first(addr4[0])
         if kw.get("dhcp4") is False or kw.get("dhcp4") == 0:
             self._stop_dhcp()
         if addr4:
@@ -145,8 +152,31 @@ class LAN:
         self._stack.enter()
         try:
             self.interface.configure(addr, mask, gateway)
+            self._probe_beside()
         finally:
             self._stack.leave()
+
+    def _probe_beside(self):
+        ifc = self.interface
+        if ifc.active and ifc.arp is not None and ifc.dhcp is None and any(ifc.net[:4]):
+            # Whoever answers claims the address: receive() sees that by itself.
+            ifc.arp.probe(ifc.addr, lambda mac: None)
+
+    def _ask_first(self, addr):
+        ifc = self.interface
+        stack = self._stack
+        if not ifc.active or ifc.arp is None:
+            raise OSError(ENETDOWN)
+        answer: list = []
+        stack.enter()
+        try:
+            ifc.arp.probe(addr, answer.append)
+        finally:
+            stack.leave()
+        while not answer:
+            stack.wait(1000)
+        if answer[0] is not None:
+            raise OSError(EADDRINUSE if answer[0] else ENETDOWN)
 
     def _start_dhcp(self):
         ifc = self.interface

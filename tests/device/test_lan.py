@@ -1,5 +1,7 @@
 # LAN: the interface object, shaped like MicroPython's network.LAN.
 import viperip
+from harness import FakeClock
+from viperip.errors import EADDRINUSE
 from viperip.lan import LAN
 from viperip.link.pair import Pair
 from viperip.stack import Stack
@@ -110,3 +112,67 @@ def test_two_objects_of_one_link_share_the_interface():
 
 def test_a_board_without_a_link_is_an_oserror():
     assert raises(OSError, LAN, {"name": "bare"}, stack=Stack())
+
+
+def probed(stack, wire, clock, ms, answer=None):
+    # Let time pass; the probes (sender 0.0.0.0) that the stack sent. `answer`: MAC of their owner.
+    found = []
+    while ms > 0:
+        clock.advance(100)
+        ms -= 100
+        stack.poll()
+        while wire.recv():
+            f = bytes(wire.rx[2:44])
+            wire.release()
+            if f[12:14] == b"\x08\x06" and f[28:32] == bytes(4):
+                found.append(f[38:42])
+                if answer:
+                    reply = f[6:12] + answer + f[12:20] + b"\0\2" + answer + f[38:42] + f[22:28]
+                    wire.borrow()[2:44] = reply + bytes(42 - len(reply))
+                    wire.send(42)
+    return found
+
+
+def fake():
+    clock = FakeClock()
+    stack = Stack(ticks=clock)
+    dev, wire = Pair.wire(MAC, b"\x02\0\0\0\0\x0b")
+    lan = LAN({"device": dev}, stack=stack, pump_ms=0)
+    lan.active(True)
+    return stack, wire, clock, lan
+
+
+def test_a_static_address_is_used_at_once_and_probed_beside():
+    # RFC 5227 2.1.1, but without the wait.
+    stack, wire, clock, lan = fake()
+    lan.ipconfig(addr4="10.0.0.2/24")
+    assert lan.isconnected()
+    assert probed(stack, wire, clock, 8000) == [b"\x0a\0\0\2"] * 3
+    assert lan.interface.arp.conflict is None
+    assert probed(stack, wire, clock, 8000) == []
+
+
+def test_the_owner_of_a_static_address_is_noticed():
+    stack, wire, clock, lan = fake()
+    lan.ipconfig(addr4="10.0.0.2/24")
+    other = b"\x02\0\0\0\0\x0c"
+    assert probed(stack, wire, clock, 8000, other) == [b"\x0a\0\0\2"]
+    assert lan.interface.arp.conflict == other
+    assert lan.ipconfig("addr4")[0] == "10.0.0.2"
+    assert [e["state"] for e in lan.interface.arp.entries()] == ["conflict"]
+
+
+def test_an_address_that_is_asked_for_first():
+    for answer in (None, b"\x02\0\0\0\0\x0c"):
+        stack, wire, clock, lan = fake()
+        stack.idle = lambda ms: probed(stack, wire, clock, 100, answer)
+        try:
+            lan.ipconfig(addr4="10.0.0.2/24", probe=True)
+            assert not answer and lan.isconnected()
+        except OSError as e:
+            assert answer and e.errno == EADDRINUSE and not lan.isconnected()
+
+
+def test_asking_first_needs_an_interface_that_is_up():
+    _, _, lan = make()
+    assert raises(OSError, lan.ipconfig, addr4="10.0.0.2/24", probe=True)
