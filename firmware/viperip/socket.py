@@ -1,25 +1,20 @@
-# The socket module of the stack: MicroPython's API and stream protocol, and what the built-in
-# one leaves out (shutdown, keepalive, recv_into, TCP_INFO).
-# ruff: noqa: F401  (the option names are part of the module's interface)
-import io
-
-from .address import ip4, ip4_text
+# The socket module of the stack: MicroPython's API, and what the built-in one leaves out
+# (shutdown, keepalive, recv_into, TCP_INFO).
+# ruff: noqa: F401  (what is imported is part of the module's interface)
+from .address import ip4_text
 from .errors import (
     EADDRINUSE,
     EAFNOSUPPORT,
-    EAGAIN,
-    EBADF,
     ECONNABORTED,
-    EDESTADDRREQ,
     EINPROGRESS,
     EINVAL,
     EISCONN,
     ENOPROTOOPT,
     ENOTCONN,
     EOPNOTSUPP,
-    EPIPE,
     ETIMEDOUT,
 )
+from .names import getaddrinfo, inet_ntop, inet_pton, resolve
 from .sockopt import (
     IP_ADD_MEMBERSHIP,
     IP_DROP_MEMBERSHIP,
@@ -49,7 +44,7 @@ from .sockopt import (
     get,
     interface,
 )
-from .stack import diff, later
+from .stream import MSG_DONTWAIT, MSG_PEEK, Stream
 
 AF_INET = 2
 AF_INET6 = 10
@@ -60,96 +55,16 @@ SOCK_RAW = 3
 IPPROTO_ICMP = 1
 IPPROTO_UDP = 17
 IPPROTO_RAW = 255
-MSG_PEEK = 2
-MSG_DONTWAIT = 64
 SHUT_RD = 0
 SHUT_WR = 1
 SHUT_RDWR = 2
 
-_POLL = const(3)
-_CLOSE = const(4)
 _RD = const(1)
 _WR = const(4)
-_ERR = const(8)
-_HUP = const(16)
-_WAIT_MS = const(1000)
-_LONGEST_MS = const(0x1FFFFFFF)
 _ANY = bytes(4)
 
-_SERVICES = {
-    "echo": 7,
-    "discard": 9,
-    "ftp": 21,
-    "ssh": 22,
-    "telnet": 23,
-    "smtp": 25,
-    "domain": 53,
-    "tftp": 69,
-    "http": 80,
-    "ntp": 123,
-    "https": 443,
-    "syslog": 514,
-    "mqtt": 1883,
-    "mdns": 5353,
-}
 
-
-def _stack():
-    from . import default
-
-    return default()
-
-
-def _port(port):
-    if isinstance(port, int):
-        return port
-    if isinstance(port, str):
-        if port.isdigit():
-            return int(port)
-        if port in _SERVICES:
-            return _SERVICES[port]
-    if port is None:
-        return 0
-    raise OSError(-8)  # EAI_SERVICE
-
-
-def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
-    """[(AF_INET, type, proto, "", (address, port)), ...]; OSError(-2): no such name."""
-    port = _port(port)
-    try:
-        addrs = [ip4(host)] if host else [_ANY]
-    except ValueError:
-        addrs = _stack().resolver.lookup(host)
-    kind = type or SOCK_STREAM
-    proto = proto or (IPPROTO_UDP if kind == SOCK_DGRAM else IPPROTO_TCP)
-    return [(AF_INET, kind, proto, "", (ip4_text(a), port)) for a in addrs]
-
-
-def inet_pton(af, text):
-    """4 bytes of a dotted quad."""
-    try:
-        return ip4(text)
-    except ValueError:
-        raise OSError(EINVAL)
-
-
-def inet_ntop(af, addr):
-    """Dotted quad of 4 bytes."""
-    return ip4_text(addr)
-
-
-def _resolve(address):
-    # (4 bytes, port) of an (address, port) tuple, the address a name if need be.
-    host, port = address[0], _port(address[1])
-    if host == "" or host is None:
-        return _ANY, port
-    try:
-        return ip4(host), port
-    except ValueError:
-        return _stack().resolver.lookup(host)[0], port
-
-
-class socket(io.IOBase):
+class socket(Stream):
     """A socket of the default stack: TCP, UDP, raw IPv4 (AF_INET, SOCK_RAW, proto) or whole
     frames (AF_PACKET, SOCK_RAW, EtherType in network byte order)."""
 
@@ -158,15 +73,10 @@ class socket(io.IOBase):
             raise OSError(EAFNOSUPPORT)
         if type not in (SOCK_STREAM, SOCK_DGRAM, SOCK_RAW) or (af != AF_INET and type != SOCK_RAW):
             raise OSError(EINVAL)
-        self.stack = _stack_ or _stack()
+        super().__init__(_stack_, _pcb, type != SOCK_STREAM)
         self.family = af
         self.type = type
-        self._datagram = type != SOCK_STREAM
-        self._pcb = _pcb
-        self._timeout = -1  # ms; -1: for ever, 0: not at all
-        self._open = True
         self._local = (_ANY, 0)
-        self._listening = False
         self._opening = False
         self._options = {}
         self._ifc = None
@@ -183,84 +93,6 @@ class socket(io.IOBase):
         else:
             self.stack.tcp
 
-    # Waiting.
-
-    def _check(self):
-        if not self._open:
-            raise OSError(EBADF)
-
-    def _ready(self, mask):
-        # The poll flags that hold now.
-        p = self._pcb
-        if p is None:
-            return mask & _WR | _HUP
-        flags = 0
-        if self._datagram:
-            flags = _WR
-            if p.count:
-                flags |= _RD
-            if p.error:
-                flags |= _ERR
-        elif self._listening:
-            if p.queue:
-                flags |= _RD
-        else:
-            if p.rcv_used or p.eof():
-                flags |= _RD
-            if p.error:
-                flags |= _ERR | _WR
-            if p.state == 0:
-                flags |= _HUP | _RD
-            elif p.state in (4, 5):
-                if p.snd_len < p.snd_size and not p.fin:
-                    flags |= _WR
-            elif p.state > 5 and p.rcv_fin:
-                flags |= _HUP
-            if p.fin:
-                flags |= _WR  # send() fails at once
-        return flags & (mask | _ERR | _HUP)
-
-    def _wait(self, mask, timeout=None):
-        # Wait for a flag; False if the time is over (at once for a non-blocking socket).
-        if timeout is None:
-            timeout = self._timeout
-        stack = self.stack
-        if self._ready(mask):
-            return True
-        stack.poll()
-        if self._ready(mask):
-            return True
-        if timeout == 0:
-            return False
-        end = later(stack.time(), timeout) if timeout > 0 else -1
-        while True:
-            left = _WAIT_MS
-            if end >= 0:
-                left = diff(end, stack.time())
-                if left <= 0:
-                    return False
-                if left > _WAIT_MS:
-                    left = _WAIT_MS
-            stack.wait(left)
-            if self._ready(mask):
-                return True
-            if not self._open:
-                raise OSError(EBADF)
-
-    def _again(self, flags=0):
-        raise OSError(EAGAIN if self._timeout == 0 or flags & MSG_DONTWAIT else ETIMEDOUT)
-
-    def settimeout(self, seconds):
-        """None: block for ever; 0: do not block; else seconds to wait."""
-        self._check()
-        self._timeout = -1 if seconds is None else min(int(seconds * 1000), _LONGEST_MS)
-        if seconds and not self._timeout:
-            self._timeout = 1
-
-    def setblocking(self, flag):
-        self._check()
-        self._timeout = -1 if flag else 0
-
     # Names.
 
     def bind(self, address):
@@ -269,7 +101,7 @@ class socket(io.IOBase):
         if self.family == AF_PACKET:
             self._pcb.bind_device(address[0])
             return
-        addr, port = _resolve(address)
+        addr, port = resolve(address)
         stack = self.stack
         stack.enter()
         try:
@@ -359,7 +191,7 @@ class socket(io.IOBase):
         """Connect to (address, port). OSError: ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH ...; on a
         non-blocking socket EINPROGRESS, and the socket becomes writable when it is done."""
         self._check()
-        addr, port = _resolve(address)
+        addr, port = resolve(address)
         stack = self.stack
         if self._datagram:
             self._may_send(addr)
@@ -412,24 +244,6 @@ class socket(io.IOBase):
             self._again(flags)
         return n
 
-    def write(self, buf, off=None, n=None):
-        # The stream protocol: None for "would block". `buf` may be gone after the call.
-        self._check()
-        if off is not None:
-            buf = memoryview(buf)
-            buf = buf[:off] if n is None else buf[off : off + n]
-        if self._timeout == 0 or self._datagram:
-            return self._send(buf, 0, 0)
-        done = 0
-        while done < len(buf):
-            r = self._send(buf, done, 0)
-            if r is None:
-                if done:
-                    return done
-                raise OSError(ETIMEDOUT)
-            done += r
-        return done
-
     def sendall(self, data, flags=0):
         """Send all of data, however long it takes."""
         self._check()
@@ -440,39 +254,6 @@ class socket(io.IOBase):
                 self._again(flags)
             done += r
 
-    def _send(self, data, off, flags):
-        # Send data[off:]: how many bytes were taken, None if none can be now.
-        if self._datagram:
-            return self._push(data, 0)
-        p = self._pcb
-        if p is None or self._listening:
-            raise OSError(ENOTCONN if not self._listening else EPIPE)
-        if off == len(data):
-            return 0
-        if self._timeout and not flags & MSG_DONTWAIT:
-            if not self._wait(_WR):
-                return None
-        if p.state == 2 or p.state == 3:
-            return None  # still opening
-        return self._push(data, off) or None
-
-    def _push(self, data, off):
-        off = self._guarded_push(data, off)
-        if off < 0:
-            raise OSError(-off)
-        return off
-
-    def _guarded_push(self, data, off):
-        # Not try/finally, and no class to except: this frame just fits where it takes no heap.
-        self.stack.enter()
-        try:
-            off = self._pcb.push(data, off)
-        except:  # noqa: E722
-            self.stack.leave()
-            raise
-        self.stack.leave()
-        return off
-
     def sendto(self, data, address):
         """Send a datagram to (address, port)."""
         self._check()
@@ -480,7 +261,7 @@ class socket(io.IOBase):
             raise OSError(EISCONN)
         if self.family == AF_PACKET:
             return self._send_frame(interface(self.stack, address[0]), data)
-        addr, port = _resolve(address)
+        addr, port = resolve(address)
         return self._send_datagram(data, addr, port)
 
     def _send_frame(self, ifc, data):
@@ -525,51 +306,6 @@ class socket(io.IOBase):
         self._check()
         return self._recv(n, flags, True)
 
-    def _recv(self, n, flags, strict):
-        # bytes, or None where the call would block (an exception if `strict`).
-        if not self._arrived(flags):
-            if strict:
-                self._again(flags)
-            return None
-        p = self._pcb
-        if self._datagram:
-            size = min(n, max(0, p.next_length()))
-        else:
-            size = min(n, p.rcv_used)
-        buf = bytearray(size)
-        r = self._take(buf, size, flags)
-        return bytes(buf) if r == size else bytes(memoryview(buf)[:r])
-
-    def _arrived(self, flags):
-        p = self._pcb
-        if p is None or self._listening:
-            raise OSError(ENOTCONN)
-        return self._wait(_RD, 0 if flags & MSG_DONTWAIT else None)
-
-    def _take(self, buf, n, flags):
-        # Copy out what has arrived; an error that waited is raised once all data is read.
-        n = self._peek(buf, n) if flags & MSG_PEEK else self._guarded_take(buf, n)
-        if n < 0:
-            raise OSError(-n)
-        return n
-
-    def _guarded_take(self, buf, n):
-        self.stack.enter()
-        try:
-            n = self._pcb.take(buf, n)
-        except:  # noqa: E722
-            self.stack.leave()
-            raise
-        self.stack.leave()
-        return n
-
-    def _peek(self, buf, n):
-        self.stack.enter()
-        try:
-            return self._pcb.take(buf, n, True)
-        finally:
-            self.stack.leave()
-
     def recv_into(self, buf, n=0, flags=0):
         """Receive into a buffer; the number of bytes."""
         self._check()
@@ -595,72 +331,6 @@ class socket(io.IOBase):
         """(length, (address, port)) of the next datagram."""
         n = self.recv_into(buf, n, flags)
         return n, self._sender()
-
-    # The stream protocol. None says "would block": an exception would escape through ssl.
-
-    def read(self, n=-1):
-        self._check()
-        if n is not None and n >= 0:
-            if self._timeout == 0:
-                return self._recv(n, 0, False)
-            out = b""
-            while len(out) < n:
-                part = self._recv(n - len(out), 0, True)
-                if not part:
-                    break
-                out += part
-            return out
-        out = b""
-        while True:
-            part = self._recv(2048, 0, False)
-            if part is None:
-                return self._none(out)
-            if not part:
-                return out
-            out += part
-
-    def _none(self, out):
-        # What read() and readline() give when no more is there: a time that is over is an error.
-        if self._timeout > 0:
-            raise OSError(ETIMEDOUT)
-        return out or None
-
-    def readinto(self, buf, n=0):
-        self._check()
-        if not self._arrived(0):
-            if self._timeout > 0:
-                raise OSError(ETIMEDOUT)
-            return None
-        return self._take(buf, n or len(buf), 0)
-
-    def readline(self):
-        self._check()
-        out = b""
-        while not out.endswith(b"\n"):
-            part = self._recv(256, MSG_PEEK, False)
-            if part is None:
-                return self._none(out)
-            if not part:
-                break
-            out += self._recv(part.find(b"\n") + 1 or len(part), 0, False)
-        return out
-
-    def makefile(self, mode="rb", buffering=0):
-        return self
-
-    def ioctl(self, request, arg):
-        if request == _POLL:
-            if not self._open:
-                return 32  # POLLNVAL
-            flags = self._ready(arg)
-            if not flags:
-                self.stack.poll()
-                flags = self._ready(arg)
-            return flags
-        if request == _CLOSE:
-            self.close()
-            return 0
-        return -1
 
     # Closing.
 
