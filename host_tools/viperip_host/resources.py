@@ -34,6 +34,11 @@ def device() -> Path:
     return _PACKAGE / "device"
 
 
+def models() -> Path:
+    """The folder of the MicroPython models of hardware."""
+    return _PACKAGE / "models"
+
+
 def library() -> Path:
     """The folder that holds the MicroPython libraries of the demo board (microdot)."""
     spec = importlib.util.find_spec("microdot")

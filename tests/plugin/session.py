@@ -97,7 +97,12 @@ class Session:
         assert found is not None
         told = {
             "file": str(self.path),
-            "path": [str(resources.firmware()), str(resources.device()), str(resources.library())],
+            "path": [
+                str(resources.firmware()),
+                str(resources.device()),
+                str(resources.models()),
+                str(resources.library()),
+            ],
         }
         command = [found.path, "-X", f"heapsize={self.heap}", str(RUNNER)]
         self._child = subprocess.Popen(
