@@ -61,6 +61,7 @@ class Stack:
         self._held = 0
         self._pending = False
         self._busy = False  # poll() took a frame or ran timers
+        self._running = None  # the timer whose expire() runs
         from .link.ethernet import Ethernet
         from .internet.ipv4 import IPv4
 
@@ -126,7 +127,9 @@ class Stack:
                 if t.due >= 0:
                     if diff(t.due, now) <= 0:
                         t.due = -1
+                        self._running = t
                         t.expire(now)
+                        self._running = None
                     if t.due >= 0:
                         left = diff(t.due, now)
                         if left < wait:
@@ -213,6 +216,12 @@ class Stack:
 
     def failed(self, e):
         # A packet must never end poll(): memory that ran out and faults are counted instead.
+        t = self._running
+        if t is not None:
+            # What it was to do, it has to do yet; and it may be the only one to arm itself.
+            self._running = None
+            if t.due < 0:
+                self.arm(t, _IDLE_MS)
         if isinstance(e, MemoryError):
             self.stats["no_memory"] += 1
         elif isinstance(e, Exception):

@@ -68,12 +68,55 @@ def test_very_old_ack():
 def test_challenges_are_limited():
     # RFC 5961 7.
     p = opened()
-    for _ in range(150):
+    for _ in range(50):
         p.send(50, 0, RST)
-    assert len(p.got()) == 100 and p.stat("tcp_challenges_limited") == 50
+    assert len(p.got()) == 10 and p.stat("tcp_challenges_limited") == 40
     p.run(1100)
     p.send(50, 0, RST)
     p.expect(seq=1, ack=1)
+
+
+def test_challenges_tell_nothing_of_other_connections():
+    # CVE-2016-5696: who has used up his own challenges must not see that others were used up.
+    victim = opened()
+    own = Peer(victim.h, port=5000).active()
+    for _ in range(200):
+        victim.send(50, 0, RST)
+    victim.h.sent()
+    own.send(50, 0, RST)
+    own.expect(seq=1, ack=1)
+
+
+def test_text_sent_again_is_always_acknowledged():
+    # RFC 9293 3.10.7.4: the ACK was lost, however often.
+    p = opened()
+    p.send(1, 1, ACK, b"data")
+    p.run(100)
+    p.got()
+    for _ in range(30):
+        p.send(1, 1, ACK, b"data")
+        p.expect(seq=1, ack=5)
+
+
+def test_two_that_refuse_each_other():
+    # An ACK out of the window, answered by another: it ends.
+    p = opened()
+    for _ in range(100):
+        p.send(-70000, 1)
+    assert len(p.got()) == 10
+
+
+def test_keepalive_believes_only_what_is_acceptable():
+    # RFC 9293 3.8.4: a stranger must not keep a connection to a dead peer alive.
+    p = opened()
+    p.c.keepalive, p.c.keep_idle, p.c.keep_interval, p.c.keep_count = True, 1000, 500, 2
+    heard = p.c.heard
+    p.h.clock.advance(500)
+    p.send(100000, 1, ACK, b"x")
+    p.send(1, 100000)
+    assert p.c.heard == heard
+    p.send(1, 1)
+    assert p.c.heard == p.h.stack.now
 
 
 def broken(p, seq, data, at=-1):

@@ -10,7 +10,6 @@ from ...errors import (
     ENETUNREACH,
     ENOBUFS,
 )
-from ...stack import diff
 from . import output
 from .connection import Connection
 from .input import arrive, take_syn
@@ -26,7 +25,6 @@ _PROTO = const(6)
 _ANY = bytes(4)
 _ROW = const(12)
 _EPHEMERAL = const(49152)
-_CHALLENGES = const(100)  # a second, RFC 5961 7
 
 _COUNTS = (
     "tcp_in",
@@ -64,6 +62,9 @@ class Listener:
         self.half_open = 0
         self.ifc = None
         self.wake = None
+
+    def full(self):
+        return self.half_open + len(self.queue) >= self.backlog
 
     def ready(self, c):
         # A connection of ours is established.
@@ -125,12 +126,10 @@ class TCP:
         self.max_connections = 256
         self.max_time_wait = 64
         self.snd_size = self.rcv_size = stack.tcp_buffer
-        self._table = bytearray(0)
+        self._table = b""
         self._seg = array.array("i", [0] * 8)
         self.out = array.array("i", [0] * 5)  # the segment being sent, see segment_build
         self._secret = stack.urandom(16)
-        self._challenges = 0
-        self._challenged = stack.now
         self._rings = []
         for name in _COUNTS:
             stack.stats[name] = 0
@@ -213,7 +212,7 @@ class TCP:
 
     def _passive_open(self, listener, p):
         stats = self.stack.stats
-        if listener.half_open + len(listener.queue) >= listener.backlog:
+        if listener.full() and not self._recycle(listener):
             # Silence: the peer will try again (RFC 9293 leaves it open, Linux does so).
             stats["tcp_backlog_full"] += 1
             return
@@ -231,13 +230,24 @@ class TCP:
             listener.snd_size,
             listener.rcv_size,
         )
-        c.listener = listener
         c.ifc = listener.ifc
-        self.add(c)
-        listener.half_open += 1
         c.want_scale = _scale(c.rcv_size)
         c.open(SYN_RCVD)
         take_syn(c, p, self._seg)
+        self.add(c)
+        # Last: memory that runs out on the way must not leave half a connection in the backlog.
+        c.listener = listener
+        listener.half_open += 1
+
+    def _recycle(self, listener):
+        # RFC 4987 3.4: the oldest half-open connection makes way, once its SYN,ACK has had to be
+        # repeated. A younger one may be a client's that is about to answer.
+        for c in self.connections:
+            if c.listener is listener and c.state == SYN_RCVD and c.backoff:
+                c.orphan = True
+                c.drop()
+                return True
+        return False
 
     # ICMP errors about our segments (RFC 1122 4.2.3.9, RFC 5927).
 
@@ -279,15 +289,18 @@ class TCP:
     # The table.
 
     def add(self, c):
-        self.connections.append(c)
-        self._table = bytearray(b"".join([o.row for o in self.connections]))
+        # Rows and connections stay in step wherever memory runs out: demux() checks nothing.
+        table = self._table + c.row
         self.stack.add_timer(c)
+        self.connections.append(c)
+        self._table = table
 
     def remove(self, c):
         if c in self.connections:
+            table = b"".join([o.row for o in self.connections if o is not c])
             self.connections.remove(c)
-            self._table = bytearray(b"".join([o.row for o in self.connections]))
-            self.stack.remove_timer(c)
+            self._table = table
+        self.stack.remove_timer(c)
 
     def make_room(self):
         """True if one more connection fits, the oldest TIME-WAIT making way if need be."""
@@ -360,8 +373,8 @@ class TCP:
         c = Connection(self, local, local_port, remote, port, snd, rcv_size or self.rcv_size)
         c.ifc = ifc
         c.want_scale = _scale(c.rcv_size)
-        self.add(c)
         c.open(SYN_SENT)
+        self.add(c)
         return c
 
     def free_port(self, remote, port):
@@ -389,18 +402,6 @@ class TCP:
         f = d[0] << 24 | d[1] << 16 | d[2] << 8 | d[3]
         c.words[0] = (f + self.stack.now * 250) & 0xFFFFFFFF
         c.words[4] = c.words[0]
-
-    def may_challenge(self):
-        now = self.stack.now
-        d = diff(now, self._challenged)
-        if d > 1000 or d < 0:
-            self._challenged = now
-            self._challenges = 0
-        if self._challenges >= _CHALLENGES:
-            self.stack.stats["tcp_challenges_limited"] += 1
-            return False
-        self._challenges += 1
-        return True
 
     # Output.
 

@@ -69,6 +69,8 @@ class Connection(Timer):
         self.moved = 0  # how far the last segment moved RCV.NXT
         self.fin_at = -1  # offset of a FIN that came early
         self.unacked = 0  # segments not acknowledged yet
+        self.challenges = 0  # challenge ACKs sent in the second since `challenged`
+        self.challenged = tcp.stack.now
         self.ack_now = False
         # Congestion and retransmission.
         self.cwnd = DEFAULT_MSS

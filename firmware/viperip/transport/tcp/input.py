@@ -26,6 +26,7 @@ _word_copy = _m.word_copy
 _parse = native.load("tcp").segment_parse
 _HOLES = const(16)
 _DELAY_MS = const(40)
+_CHALLENGES = const(10)  # a second, for each connection
 _UNA = const(0)
 _NXT = const(1)
 _WL1 = const(2)
@@ -45,7 +46,6 @@ def arrive(c, p, seg):
         c.tcp.stack.stats["tcp_checksum"] += 1
         return
     c.tcp.stack.stats["tcp_in"] += 1
-    c.heard = c.tcp.stack.now
     if c.state == SYN_SENT:
         _syn_sent(c, p, seg)
     else:
@@ -124,6 +124,7 @@ def _syn_sent(c, p, seg):
     if flags & ACK:
         _word_copy(c.words, _WL2, c.words, _UNA)
         _acknowledged(c, ack)
+        c.heard = c.tcp.stack.now
         c.established()
         c.ack_now = True
         c.touch()
@@ -155,7 +156,7 @@ def _synchronized(c, p, seg):
     good = _acceptable(c, seq, flags, p.size)
     if not good and not (c.rcv_adv == 0 and seq == 0):
         if not flags & RST:
-            _refuse(c, flags)
+            _refuse(c, p, flags)
         return
     if flags & RST:
         # RFC 5961 3.2: only the exact number resets.
@@ -171,6 +172,7 @@ def _synchronized(c, p, seg):
         return
     if not _ack(c, p, seg):
         return
+    c.heard = c.tcp.stack.now
     if not good:
         c.ack_now = True
         c.touch()
@@ -179,17 +181,32 @@ def _synchronized(c, p, seg):
         _text(c, p, seg)
 
 
-def _refuse(c, flags):
+def _refuse(c, p, flags):
     if c.state == TIME_WAIT and flags & FIN:
         timers.start(c, 3, 2 * c.tcp.msl_ms)
-    _challenge(c)
+    if p.size:
+        # Text sent again: our ACK was lost. An ACK has none, so this goes round no loop.
+        c.ack_now = True
+        c.touch()
+    else:
+        _challenge(c)
 
 
 def _challenge(c):
-    # RFC 5961 7: at most so many a second for the whole stack.
-    if c.tcp.may_challenge():
+    # RFC 5961 7: so many a second, which also ends a loop of two that refuse each other's ACKs. A
+    # limit that connections share would tell somebody off the path, through a connection of his
+    # own, which of his guesses about another one hit (CVE-2016-5696).
+    now = c.tcp.stack.now
+    ago = diff(now, c.challenged)
+    if ago > 1000 or ago < 0:
+        c.challenged = now
+        c.challenges = 0
+    if c.challenges < _CHALLENGES:
+        c.challenges += 1
         c.ack_now = True
         c.touch()
+    else:
+        c.tcp.stack.stats["tcp_challenges_limited"] += 1
 
 
 def _reset(c):
@@ -346,8 +363,8 @@ def _text(c, p, seg):
         c.ack_now = True
         c.touch()
         return
-    if p.size and c.orphan:
-        # RFC 9293 3.6.1: data for a user who has gone.
+    if seg[0] + p.size > 0 and p.size and c.orphan:
+        # RFC 9293 3.6.1: new data for a user who has gone.
         c.abort()
         return
     c.unacked += 1
@@ -397,9 +414,9 @@ def _out_of_order(c, p, seq):
     # Put the text at offset seq, then advance over whatever is now in order.
     c.moved = 0
     if p.size and seq + p.size <= c.rcv_size - c.rcv_used:
-        if _note(c, seq, seq + p.size):
-            _place(c, p, seq)
-        else:
+        # Noted once it is there: memory for the ring may run out.
+        _place(c, p, seq)
+        if not _note(c, seq, seq + p.size):
             c.tcp.stack.stats["tcp_holes_full"] += 1
     if seq:
         # RFC 5681 4.2: one for each, at once, for the peer's fast retransmit.
