@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from viperip_host.errors import FAILURE, OK
-from viperip_host.process import now
+from viperip_host.process import now, unread
 
 # With RUN_SECONDS, how long the page may take to come up before the run has failed, in seconds.
 PATIENCE = 60.0
@@ -45,12 +45,14 @@ class Demo:
         self._started = now()
         self._served: float | None = None
         self._fetch_failed = False
+        self._unread = False
         self._seen_listen = False
         self._board_ip: str | None = None
         self._bold = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def introduce(self) -> None:
         """The first lines: who runs, on what wire."""
+        threading.Thread(target=self._watch_reader, daemon=True).start()
         self._say(self.texts.interpreter)
         self._say(f"{self.texts.board}; {self.texts.link}")
         if self.texts.taken_port:
@@ -108,6 +110,14 @@ class Demo:
             self._say(f"  wireshark {path}    (or: tshark -r {path}; it grows while this runs)")
         self._say("  Ctrl-C to stop")
 
+    def unread(self) -> bool:
+        """Whether nobody reads the lines any more: `make run | head` has enough."""
+        return self._unread or unread(sys.stdout.fileno())
+
+    def _watch_reader(self) -> None:
+        if unread(sys.stdout.fileno(), None):
+            self._wake()
+
     def seconds_left(self) -> float | None:
         """Until finished() may change by time alone; None: not at all."""
         if self.run_seconds is None:
@@ -120,7 +130,9 @@ class Demo:
         return self._served + (self.run_seconds or 0)
 
     def finished(self) -> int | None:
-        """The exit status when the run is over, else None. Only RUN_SECONDS ends the demo."""
+        """The exit status when the run is over, else None: by RUN_SECONDS, or nobody reads."""
+        if self.unread():
+            return OK
         if self.run_seconds is None:
             return None
         if self._fetch_failed:
@@ -134,8 +146,14 @@ class Demo:
 
     def _say(self, line: str) -> None:
         # One write a line: the board writes to the same terminal.
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._unread = True
+            # What is left in the buffer has to go somewhere at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._wake()
 
     def _strong(self, text: str) -> str:
         return f"\033[1m{text}\033[0m" if self._bold else text

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -174,6 +175,14 @@ def terminal_restored() -> Iterator[None]:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(fd, termios.TCSADRAIN, saved)
         signal.signal(signal.SIGTTOU, before)
+
+
+def unread(fd: int, seconds: float | None = 0) -> bool:
+    """Whether whoever read from FD has gone, as in `| head`; wait for it, None: for ever."""
+    poll = select.poll()
+    poll.register(fd, 0)  # POLLERR and POLLHUP are told of unasked
+    events = poll.poll(None if seconds is None else seconds * 1000)
+    return any(flags & (select.POLLERR | select.POLLHUP) for _, flags in events)
 
 
 def now() -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 from viperip_host import links, plan, process, resources
 from viperip_host.demo import Demo, DemoTexts
-from viperip_host.errors import FAILURE, USAGE, HostError
+from viperip_host.errors import FAILURE, OK, USAGE, HostError
 from viperip_host.interpreter import Interpreter
 
 # The gateway is small, but it relays: give it the board's default heap.
@@ -255,6 +255,8 @@ class _Run:
             _complain(f"the board {self.board.reason()}")
             return 128 - status
         if self.demo:
+            if self.demo.unread():
+                return OK
             _complain(f"the demo board {self.board.reason()}")
             return status or FAILURE
         return status

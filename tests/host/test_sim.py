@@ -206,6 +206,40 @@ def test_the_demo_says_which_port_it_took_instead() -> None:
     assert f"http://127.0.0.1:{port}/" in sim.output
 
 
+@pytest.mark.parametrize("lines", [1, 3, 8, 21])
+def test_the_demo_ends_quietly_when_nobody_reads_it(lines: int) -> None:
+    with subprocess.Popen(
+        [*VIPERIP, "sim"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as sim:
+        assert sim.stdout
+        for _ in range(lines):
+            assert sim.stdout.readline()
+        sim.stdout.close()
+        assert sim.wait(10) == 0
+        assert sim.stderr
+        assert sim.stderr.read() == b""
+
+
+def test_a_script_ends_quietly_when_nobody_reads_it(tmp_path: Path) -> None:
+    path = script(tmp_path, "for i in range(100000):\n    print(i)\n")
+    with subprocess.Popen(
+        [*VIPERIP, "sim", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as sim:
+        assert sim.stdout
+        assert sim.stdout.readline() == b"0\n"
+        sim.stdout.close()
+        assert sim.wait(10) == 128 + signal.SIGPIPE
+        assert sim.stderr
+        assert sim.stderr.read() == b""
+
+
+def test_a_connection_s_broken_pipe_is_an_error_as_ever(tmp_path: Path) -> None:
+    path = script(tmp_path, "from viperip.errors import EPIPE\nraise OSError(EPIPE)")
+    done = viperip("sim", path)
+    assert done.returncode == 1
+    assert "OSError" in done.stderr
+
+
 def test_ctrl_c_ends_the_demo_with_130() -> None:
     with running() as sim:
         sim.wait_for("try next:")

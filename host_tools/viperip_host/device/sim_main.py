@@ -9,6 +9,7 @@ import time
 
 _DHCP_MS = 20000  # of which a probe of the address (RFC 5227) takes up to 7 s
 _DRAIN_MS = 5000
+_UNREAD = 141  # the status of a program that SIGPIPE has ended
 
 
 def complain(text):
@@ -144,6 +145,18 @@ def report(e, stream):
     stream.write("\n".join([t for t in text.getvalue().split("\n") if not t.startswith(own)]))
 
 
+def unread(e):
+    # Whether that was a print() after whoever read standard output had gone, as in `| head`.
+    from viperip.errors import EPIPE
+    from viperip.pump import firmware_select
+
+    if not isinstance(e, OSError) or e.errno != EPIPE:
+        return False
+    poller = firmware_select.poll()
+    poller.register(1, 0)
+    return bool(poller.poll(0))
+
+
 def guarded(function, *args):
     """Run it; the exit status as CPython has it: traceback and 1, or what sys.exit() said."""
     try:
@@ -154,6 +167,8 @@ def guarded(function, *args):
         report(e, sys.stderr)
         return 130
     except BaseException as e:
+        if unread(e):
+            return _UNREAD
         report(e, sys.stderr)
         return 1
     return 0
