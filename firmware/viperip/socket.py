@@ -1,6 +1,7 @@
 # The socket module of the stack: MicroPython's API, and what the built-in one leaves out
 # (shutdown, keepalive, recv_into, TCP_INFO).
 # ruff: noqa: F401  (what is imported is part of the module's interface)
+from . import native
 from .address import ip4_text
 from .errors import (
     EADDRINUSE,
@@ -62,6 +63,8 @@ SHUT_RDWR = 2
 _RD = const(1)
 _WR = const(4)
 _ANY = bytes(4)
+_class = native.load("ip").ip_class
+_BROADCAST = const(2)  # a result of it
 
 
 class socket(Stream):
@@ -121,7 +124,13 @@ class socket(Stream):
             stack.leave()
 
     def _claim(self, addr, port):
-        for s in self.stack.tcp.listeners:
+        # SO_REUSEADDR: connections may have the port, those in TIME-WAIT above all (RFC 9293
+        # 3.3.2); two listeners never.
+        tcp = self.stack.tcp
+        users = tcp.listeners
+        if not self._options.get(SO_REUSEADDR):
+            users = users + tcp.connections
+        for s in users:
             if s.port == port and (s.local == addr or s.local == _ANY or addr == _ANY):
                 raise OSError(EADDRINUSE)
 
@@ -294,10 +303,13 @@ class socket(Stream):
 
     def _may_send(self, addr):
         # SO_BROADCAST guards against accidents (RFC 1122 4.1.3.6 leaves it to the interface).
-        if addr == b"\xff\xff\xff\xff" and not self._pcb.broadcast:
-            from .errors import EACCES
+        if self._pcb.broadcast:
+            return
+        for ifc in self.stack.interfaces:
+            if _class(addr, 0, ifc.net) == _BROADCAST:
+                from .errors import EACCES
 
-            raise OSError(EACCES)
+                raise OSError(EACCES)
 
     # Receiving.
 

@@ -1,5 +1,5 @@
 # Socket options: what setsockopt() and getsockopt() do, apart from the sockets themselves.
-from .errors import EINVAL, ENODEV, ENOTCONN
+from .errors import EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN
 
 SOL_SOCKET = 1
 SO_REUSEADDR = 2
@@ -30,6 +30,25 @@ _ANY = bytes(4)
 _MIN_BUFFER = const(256)
 _ESTABLISHED = const(4)
 _CLOSE_WAIT = const(5)
+
+# What an option is before it is set; level << 8 | option.
+_DEFAULTS = {
+    SOL_SOCKET << 8 | SO_REUSEADDR: 0,
+    SOL_SOCKET << 8 | SO_BROADCAST: 0,
+    SOL_SOCKET << 8 | SO_KEEPALIVE: 0,
+    SOL_SOCKET << 8 | SO_LINGER: -1,
+    SOL_SOCKET << 8 | SO_BINDTODEVICE: "",
+    IPPROTO_IP << 8 | IP_TOS: 0,
+    IPPROTO_IP << 8 | IP_TTL: 64,
+    IPPROTO_IP << 8 | IP_HDRINCL: 0,
+    IPPROTO_IP << 8 | IP_MULTICAST_IF: _ANY,
+    IPPROTO_IP << 8 | IP_MULTICAST_TTL: 1,
+    IPPROTO_TCP << 8 | TCP_NODELAY: 0,
+    IPPROTO_TCP << 8 | TCP_KEEPIDLE: 7200,
+    IPPROTO_TCP << 8 | TCP_KEEPINTVL: 75,
+    IPPROTO_TCP << 8 | TCP_KEEPCNT: 9,
+    IPPROTO_TCP << 8 | TCP_USER_TIMEOUT: 0,
+}
 
 
 def apply(s, key, value):
@@ -69,6 +88,11 @@ def _buffer(s, key, value):
             p.snd_size = value
         else:
             p.rcv_size = value
+    elif p is not None:
+        if key == SO_SNDBUF:
+            p.resize(value, 0)
+        else:
+            p.resize(0, value)
     return True
 
 
@@ -130,17 +154,23 @@ def _keep(p):
 
 def _ip(s, option, value):
     p = s._pcb
-    if option == IP_TOS:
-        if p is not None and not s._listening:
+    if option == IP_TOS or option == IP_TTL:
+        if not (0 if option == IP_TOS else 1) <= value <= 255:
+            raise OSError(EINVAL)
+        if p is None or s._listening:
+            pass  # kept by the socket, for its connections
+        elif option == IP_TOS:
             p.tos = value
+        else:
+            p.ttl = value
         return True
     if not s._datagram:
-        return option == IP_TTL
-    if option == IP_TTL:
-        p.ttl = value
-    elif option == IP_HDRINCL:
+        return False
+    if option == IP_HDRINCL:
         p.header_included = bool(value)
     elif option == IP_MULTICAST_TTL:
+        if not 0 <= value <= 255:
+            raise OSError(EINVAL)
         p.multicast_ttl = value
     elif option == IP_MULTICAST_IF:
         p.multicast_ifc = _by_address(s.stack, value)
@@ -188,12 +218,20 @@ def get(s, level, option):
             if e:
                 p.error = 0
             return e
-        if p is not None and option == SO_RCVBUF:
-            return p.size if s._datagram else p.rcv_size
-        if p is not None and option == SO_SNDBUF:
-            return p.size if s._datagram else p.snd_size
+        if option == SO_RCVBUF or option == SO_SNDBUF:
+            if p is None:
+                return s._options.get(option, s.stack.tcp_buffer)
+            if s._datagram:
+                return p.size
+            return p.rcv_size if option == SO_RCVBUF else p.snd_size
     elif level == IPPROTO_TCP and option == TCP_INFO:
         if p is None:
             raise OSError(ENOTCONN)
         return p.as_dict()
-    return s._options.get(option if level == SOL_SOCKET else (level, option), 0)
+    key = option if level == SOL_SOCKET else (level, option)
+    if key in s._options:
+        return s._options[key]
+    value = _DEFAULTS.get(level << 8 | option) if 0 < option < 256 else None
+    if value is None:
+        raise OSError(ENOPROTOOPT)
+    return value

@@ -69,6 +69,11 @@ def datagram():
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
+def sharing(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return s
+
+
 def unused():
     s, to = bound(stream)
     s.close()
@@ -292,6 +297,20 @@ def binding():
     say("read after close", s.read)
     s.close()
     listener.close()
+    listener, to = bound(lambda: sharing(stream()))
+    listener.listen(1)
+    c = stream()
+    c.connect(to)
+    s = listener.accept()[0]
+    listener.close()
+    say("bind beside a connection", stream().bind, to)
+    s.close()  # the first to close: it stays in TIME-WAIT
+    c.close()
+    time.sleep_ms(50)
+    say("bind in TIME-WAIT", stream().bind, to)
+    b = sharing(stream())
+    say("bind in TIME-WAIT, SO_REUSEADDR", b.bind, to)
+    say("listen in TIME-WAIT, SO_REUSEADDR", b.listen, 1)
 
 
 def datagrams():
@@ -322,6 +341,11 @@ def datagrams():
     say("datagram listen", u.listen, 1)
     say("datagram accept", u.accept)
     say("datagram too long", v.send, bytes(70000))
+    a = datagram()
+    say("datagram bind taken", a.bind, to)
+    say("datagram bind, reuse by one", sharing(a).bind, to)
+    a, to = bound(lambda: sharing(datagram()))
+    say("datagram bind, reuse by both", sharing(datagram()).bind, to)
     w = datagram()
     w.connect(unused())
     w.send(b"x")

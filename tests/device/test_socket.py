@@ -66,6 +66,7 @@ class World:
 
     def server(self, port=80, backlog=5):
         s = self.sock(self.b)
+        s.setsockopt(S.SOL_SOCKET, S.SO_REUSEADDR, 1)
         s.bind((B, port))
         s.listen(backlog)
         return s

@@ -258,7 +258,7 @@ def test_connected_hears_its_peer_only():
 def test_most_specific_endpoint():
     h = host()
     udps = h.stack.udp
-    wide = udps.open(size=900, port=7)
+    wide = udps.open(size=900, port=7, reuse=True)
     bound = udps.open(size=900, port=7, local=ME, reuse=True)
     tied = udps.open(size=900, port=7, reuse=True)
     connect(tied, PEER, 9)
@@ -361,7 +361,7 @@ def test_broadcast_to_a_closed_port_is_silent():
 def test_multicast_delivery():
     from viperip.internet import igmp
 
-    h = open_port()
+    h = open_port(reuse=True)
     b = h.stack.udp.open(size=900, port=7, reuse=True)
     give(h, b"early", dst=GROUP, mac=GROUP_MAC)
     h.stack.time()

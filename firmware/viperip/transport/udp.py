@@ -64,6 +64,7 @@ class Endpoint:
         self.multicast_ifc = None
         self.broadcast = False
         self.error = 0  # errno of an ICMP error, given to the next call of a connected socket
+        self.reuse = False
         self.size = size
         self.ring = None
         self.head = 0
@@ -207,7 +208,7 @@ class UDP:
         local = _ANY if local == _ANY else bytes(local)
         if port:
             for o in self.endpoints:
-                if o is not e and o.port == port and not reuse:
+                if o is not e and o.port == port and not (reuse and o.reuse):
                     if o.local == local or o.local is _ANY or local is _ANY:
                         raise OSError(EADDRINUSE)
         else:
@@ -216,6 +217,7 @@ class UDP:
             self.close(e)
         e.local = local
         e.port = port
+        e.reuse = reuse
         self.endpoints.append(e)
         self.ports.append(port)
 

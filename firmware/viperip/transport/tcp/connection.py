@@ -100,6 +100,7 @@ class Connection(Timer):
         self.user_timeout = 0
         self.heard = tcp.stack.now
         self.tos = 0
+        self.ttl = 64
         self.error = 0
         self.soft_error = 0
         self.orphan = False  # no user will ever read from it again
@@ -238,6 +239,9 @@ class Connection(Timer):
         if self.rcv_head >= self.rcv_size:
             self.rcv_head -= self.rcv_size
         self.rcv_used -= n
+        self._opened()
+
+    def _opened(self):
         # The window has grown; say so once it is worth a segment.
         adv = self.rcv_adv
         output.window(self)
@@ -246,6 +250,30 @@ class Connection(Timer):
             if adv < 2 * self.rcv_mss or self.rcv_adv - adv >= self.rcv_size >> 1:
                 self.ack_now = True
                 self.touch()
+
+    def resize(self, snd_size, rcv_size):
+        """Change the size of a buffer (0: leave it). None gets smaller than what it holds, nor
+        than the window that was announced (RFC 9293 3.8.6)."""
+        if snd_size:
+            size = max(snd_size, self.snd_len)
+            self.snd_ring = self._moved(self.snd_ring, self.snd_head, self.snd_size, size)
+            self.snd_head = 0
+            self.snd_size = size
+        if rcv_size:
+            size = max(rcv_size, self.rcv_used + self.rcv_adv)
+            self.rcv_ring = self._moved(self.rcv_ring, self.rcv_head, self.rcv_size, size)
+            self.rcv_head = 0
+            self.rcv_size = size
+            self._opened()
+
+    def _moved(self, ring, head, size, new_size):
+        # What a ring holds in one of another size, from its beginning.
+        if ring is None:
+            return None
+        new = self.tcp.take_ring(new_size)
+        _ring_copy(new, 0, ring, head, -size, min(size, new_size))
+        self.tcp.give_ring(ring)
+        return new
 
     # Closing.
 

@@ -164,7 +164,7 @@ def _write(c, o, ifc):
 
 
 def _launch(c, r, o):
-    c.tcp.stack.ip.send(r, o[3] + o[4], _TTL_PROTO | c.tos << 16, _DF)
+    c.tcp.stack.ip.send(r, o[3] + o[4], c.tos << 16 | c.ttl << 8 | _PROTO, _DF)
 
 
 def _syn_header(c, ifc):
