@@ -2,6 +2,7 @@
 #
 # Time is a count of milliseconds masked to 30 bits, so that it is a small int on a 32-bit port;
 # deadlines are compared by after(), never by < and >.
+import sys
 import time
 
 _MASK = const(0x3FFFFFFF)
@@ -46,7 +47,11 @@ class Stack:
         self._ticks = ticks or time.ticks_ms
         self.urandom = random or _urandom()
         self.hostname = hostname
-        self.tcp_buffer = _tcp_buffer()
+        # Where memory is short: two segments each way, connections of 1 KB besides, fragments.
+        roomy = sys.platform in ("linux", "darwin")
+        self.tcp_buffer = 65535 if roomy else 2920
+        self.tcp_connections = 256 if roomy else 32
+        self.fragment_bytes = 65535 if roomy else 16384
         self.now = self._ticks() & _MASK
         self.boot = time.time()
         self.stats = {"internal_error": 0, "no_memory": 0, "tx_no_buffer": 0}
@@ -297,10 +302,3 @@ def _urandom():
         from random import getrandbits
 
         return lambda n: bytes([getrandbits(8) for _ in range(n)])
-
-
-def _tcp_buffer():
-    # Two segments each way on a board, 64 KB where there is memory to spare.
-    import sys
-
-    return 65535 if sys.platform in ("linux", "darwin") else 2920

@@ -123,8 +123,8 @@ class TCP:
         self.initial_rto = 1000
         self.msl_ms = 30000
         self.fin_wait_2_ms = 60000
-        self.max_connections = 256
-        self.max_time_wait = 64
+        self.max_connections = stack.tcp_connections
+        self.max_time_wait = stack.tcp_connections // 4
         self.snd_size = self.rcv_size = stack.tcp_buffer
         self._table = b""
         self._seg = array.array("i", [0] * 8)
@@ -303,12 +303,17 @@ class TCP:
         self.stack.remove_timer(c)
 
     def make_room(self):
-        """True if one more connection fits, the oldest TIME-WAIT making way if need be."""
+        """True if one more connection fits; one that has no user makes way if need be."""
         if len(self.connections) < self.max_connections:
             return True
         for c in self.connections:
             if c.state == TIME_WAIT or (c.state == FIN_WAIT_2 and c.orphan):
                 c.drop()
+                return True
+        for c in self.connections:
+            # RFC 6429 4: a peer that takes nothing holds no place that is needed.
+            if c.orphan and c.backoff:
+                c.abort()
                 return True
         return False
 

@@ -16,6 +16,10 @@ def acked(c, n):
         if c.acked >= c.cwnd:
             c.acked -= c.cwnd
             c.cwnd += c.mss
+    _limit(c)
+
+
+def _limit(c):
     # More than both buffers could ever hold is of no use, and would outgrow a small int.
     if c.cwnd > 0xFFFFFF:
         c.cwnd = 0xFFFFFF
@@ -32,6 +36,12 @@ def enter_recovery(c):
     c.recover = c.snd_max
     c.recovering = True
     c.cwnd = c.ssthresh + 3 * c.mss
+
+
+def inflate(c):
+    """One more duplicate ACK in recovery: a segment has left the network (RFC 5681 3.2, 4)."""
+    c.cwnd += c.mss
+    _limit(c)
 
 
 def partial(c, n):

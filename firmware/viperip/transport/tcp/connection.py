@@ -300,6 +300,7 @@ class Connection(Timer):
         elif self.rcv_used and self.state != TIME_WAIT:
             self.abort()
         else:
+            self._free_receive_ring()
             self.shutdown()
             if self.state == FIN_WAIT_2:
                 timers.start(self, 3, self.tcp.fin_wait_2_ms)
@@ -328,13 +329,18 @@ class Connection(Timer):
         self.snd_len = 0
         self.holes = []
         if self.orphan:
-            self.tcp.give_ring(self.rcv_ring)
-            self.rcv_ring = None
-            self.rcv_used = 0
+            self._free_receive_ring()
         if self.listener is not None:
             self.listener.gone(self)
         if self.wake is not None:
             self.wake()
+
+    def _free_receive_ring(self):
+        # Nobody will read from it, and nothing more is kept.
+        self.tcp.give_ring(self.rcv_ring)
+        self.rcv_ring = None
+        self.rcv_used = 0
+        self.holes = []
 
     def time_wait(self):
         """RFC 9293 3.6: stay for 2 MSL, without buffers."""
@@ -343,6 +349,8 @@ class Connection(Timer):
         self.tcp.give_ring(self.snd_ring)
         self.snd_ring = None
         self.snd_len = 0
+        if not self.rcv_used:
+            self._free_receive_ring()
         timers.start(self, 3, 2 * self.tcp.msl_ms)
         self.tcp.limit_time_wait()
         if self.wake is not None:

@@ -336,7 +336,7 @@ def _duplicate(c):
     c.dupacks += 1
     c.tcp.stack.stats["tcp_dupacks"] += 1
     if c.recovering:
-        c.cwnd += c.mss
+        congestion.inflate(c)
         c.touch()
     elif c.dupacks == 3 and c.recover <= 0:
         c.tcp.stack.stats["tcp_fast_retransmits"] += 1

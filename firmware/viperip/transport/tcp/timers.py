@@ -86,11 +86,18 @@ def expire(c, now):
 
 def _retransmit(c):
     limit = _SYN_TRIES if c.state == SYN_SENT or c.state == SYN_RCVD else _TRIES
+    if c.snd_len and not c.snd_wnd and not c.syn:
+        # RFC 9293 3.8.6: the peer may take its window back while text is on its way. What it then
+        # does not take is not lost.
+        c.probing = True
+        c.timing = False
+        c.snd_nxt = 0
     if c.probing:
-        # RFC 9293 3.8.6.1: probe a shut window for as long as the peer answers.
-        if c.backoff >= limit and c.orphan:
+        if _unheeded(c, limit):
             c.fail(ETIMEDOUT)
             return
+        if not c.backoff:
+            c.stalled = c.tcp.stack.now
         c.backoff += 1
         output.probe(c)
         start(c, 0, min(c.rto << min(c.backoff, 9), MAX_RTO))
@@ -115,6 +122,14 @@ def _retransmit(c):
         # Nothing could be sent so far.
         start(c, 0, c.rto_now)
         c.touch()
+
+
+def _unheeded(c, limit):
+    # RFC 9293 3.8.6.1: a shut window is probed for as long as the peer answers, and somebody here
+    # cares: a user may set a limit (RFC 6429 4), one who has gone waits no longer than for an ACK.
+    if c.user_timeout and c.backoff and _too_long(c):
+        return True
+    return c.backoff >= limit and (c.orphan or diff(c.tcp.stack.now, c.heard) >= 2 * MAX_RTO)
 
 
 def _too_long(c):
