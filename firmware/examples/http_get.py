@@ -13,7 +13,10 @@ if scheme != "http:":
     sys.exit("only http:// here; for https:// see MicroPython's requests")
 name, _, port = host.partition(":")
 
-address = socket.getaddrinfo(name, port or "http", 0, socket.SOCK_STREAM)[0][-1]
+try:
+    address = socket.getaddrinfo(name, port or "http", 0, socket.SOCK_STREAM)[0][-1]
+except OSError:
+    sys.exit("no address for %s: is the name right, and this computer online?" % name)
 print("%s is %s" % (host, address))
 
 s = socket.socket()

@@ -10,9 +10,13 @@ import time
 EPOCH = 2208988800 if time.gmtime(0)[0] == 1970 else 3155673600
 
 name, _, port = (sys.argv[1] if len(sys.argv) > 1 else "pool.ntp.org").partition(":")
+try:
+    address = socket.getaddrinfo(name, port or "ntp")[0][-1]
+except OSError:
+    sys.exit("no address for %s: is the name right, and this computer online?" % name)
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(2)
-s.connect(socket.getaddrinfo(name, port or "ntp")[0][-1])
+s.connect(address)
 
 request = bytearray(48)
 request[0] = 4 << 3 | 3  # version 4, client

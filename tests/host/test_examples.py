@@ -59,6 +59,14 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("name, url", [("http_get", "http://%s/"), ("sntp", "%s")])
+def test_a_name_without_an_address_is_one_line(name: str, url: str) -> None:
+    done = viperip("sim", str(FOLDER / f"{name}.py"), url % "no-such-name.invalid")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("no address for no-such-name.invalid: ")
+
+
 def expect(output: str, *patterns: str) -> None:
     """Lines that match the patterns come in this order."""
     rest = iter(output.splitlines())
