@@ -41,6 +41,15 @@ def test_ctrl_c_ends_the_command_and_not_the_prompt(prompt: Terminal) -> None:
     prompt.expect(b"still here")
 
 
+def test_ctrl_c_at_the_prompt_forgets_the_line(prompt: Terminal) -> None:
+    prompt.type(b"print('half'")
+    prompt.expect(b"half")
+    prompt.type(CTRL_C)
+    prompt.expect(PROMPT)
+    assert b"KeyboardInterrupt" in prompt.seen
+    assert b"Traceback" not in prompt.seen
+
+
 def test_ctrl_d_ends_it_with_0(prompt: Terminal) -> None:
     prompt.type(CTRL_D)
     assert prompt.status() == 0

@@ -104,6 +104,7 @@ def loop(names, stack, status_of, report):
     names.setdefault("viperip", viperip)
     lines = Lines(stack)
     while True:
+        text = ""
         try:
             text = _statement(lines)
             if text is None:
@@ -115,6 +116,9 @@ def loop(names, stack, status_of, report):
             return status_of(e)
         except KeyboardInterrupt as e:
             print()
-            report(e, sys.stdout)
+            if text:
+                report(e, sys.stdout)
+            else:
+                print("KeyboardInterrupt")  # where the prompt waited says nothing
         except BaseException as e:
             report(e, sys.stdout)
