@@ -71,7 +71,7 @@ def find() -> interpreter.Interpreter:
     """The interpreter, if it has been fetched. HostError when not, or when it cannot run."""
     path = launcher()
     if not path.is_file():
-        raise HostError("not fetched yet: python -m viperip_host.unix32")
+        raise HostError("not fetched yet: .venv/bin/python -m viperip_host.unix32")
     found = interpreter.ask(str(path))
     if found.bits != 32:
         raise HostError(f"{path} has {found.bits}-bit words")
