@@ -17,17 +17,22 @@ GATEWAY = "10.77.0.1"  # to the board, this computer's loopback
 TARGETS = ("unix", "unix32")
 
 
+def interpreter(target: str) -> list[str]:
+    """The option that gives `sim` the interpreter of a target; skips the test without it."""
+    one = all_targets()[target]
+    found = one.interpreter()
+    if found is None:
+        pytest.skip(f"{one.about}: {one.missing}")
+    return ["--micropython", str(found.path)]
+
+
 class Board:
     """`viperip sim` with the interpreter of one target; its scripts lie in a folder."""
 
     def __init__(self, folder: Path, target: str) -> None:
-        one = all_targets()[target]
-        found = one.interpreter()
-        if found is None:
-            pytest.skip(f"{one.about}: {one.missing}")
         self.folder = folder
         self.target = target
-        self.options = ["--micropython", str(found.path)]
+        self.options = interpreter(target)
 
     def _script(self, text: str) -> str:
         path = self.folder / "script.py"

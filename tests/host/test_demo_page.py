@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.host.board import TARGETS, interpreter
 from tests.host.command import VIPERIP
 from tests.net.netns import Running
 
@@ -60,13 +61,14 @@ class Board:
         return value
 
 
-@pytest.fixture(scope="module")
-def board() -> Iterator[Board]:
+@pytest.fixture(scope="module", params=TARGETS)
+def board(request: pytest.FixtureRequest) -> Iterator[Board]:
+    # Of each word size.
     # A port of its own: other tests, run beside this one, go for the usual one.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Running([*VIPERIP, "sim", "--forward", f"{port}:80"])
+    running = Running([*VIPERIP, "sim", *interpreter(request.param), "--forward", f"{port}:80"])
     try:
         yield Board(running)
     finally:
