@@ -82,6 +82,16 @@ def test_the_script_reads_stdin(tmp_path: Path) -> None:
     assert "got hello" in done.stdout
 
 
+def test_a_script_beside_a_checkout_gets_the_package(tmp_path: Path) -> None:
+    (tmp_path / "viperip" / "firmware").mkdir(parents=True)  # `git clone` has made it
+    (tmp_path / "mine.py").write_text("here = 'found'\n")
+    path = script(tmp_path, "import mine, socket, viperip.link.pair\nprint(mine.here)\n")
+    done = viperip("sim", path)
+    assert (done.stdout.splitlines(), done.returncode) == (["found"], 0), done.stderr
+    done = viperip("sim", "-i", cwd=tmp_path, input="import mine; print(mine.here)\n", stdin=None)
+    assert "found" in done.stdout, done.stderr
+
+
 def test_heap_is_as_asked(tmp_path: Path) -> None:
     path = script(tmp_path, "import gc\nprint(gc.mem_alloc() + gc.mem_free())\n")
     default = int(viperip("sim", path).stdout.split()[-1])

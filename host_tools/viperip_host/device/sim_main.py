@@ -198,10 +198,11 @@ def main():
     rest = [p for p in sys.path if p not in (own, "")]
     # As CPython has it: the script's folder first. The libraries' folder is CPython's own, so
     # that everything MicroPython brings comes before it.
-    first = script.rpartition("/")[0] if script else ""
-    sys.path[:] = [first, told["firmware"]] + rest + [told["lib"]]
+    sys.path[:] = [told["firmware"]] + rest + [told["lib"]]
+    # Before the script's folder: a checkout that lies there is a folder of that name as well.
     import viperip
 
+    sys.path.insert(0, script.rpartition("/")[0] if script else "")
     viperip._on_event = tell = control(told["control_fd"])
     try:
         lan = bring_up(told, viperip)
