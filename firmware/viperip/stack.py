@@ -51,7 +51,7 @@ class Stack:
         roomy = sys.platform in ("linux", "darwin")
         self.tcp_buffer = 65535 if roomy else 2920
         self.tcp_connections = 256 if roomy else 32
-        self.fragment_bytes = 65535 if roomy else 16384
+        self.fragment_bytes = 73728 if roomy else 16384
         self.now = self._ticks() & _MASK
         self.boot = time.time()
         self.stats = {"internal_error": 0, "no_memory": 0, "tx_no_buffer": 0}

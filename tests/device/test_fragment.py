@@ -209,11 +209,44 @@ def test_datagrams_are_bounded():
 
 def test_pieces_are_bounded():
     h = listener()
-    for i in range(64):
+    for i in range(128):
         piece(h, 16 * i, 16 * i + 8)
     assert waiting(h) == 1
-    piece(h, 16 * 64, 16 * 64 + 8)
+    piece(h, 16 * 128, 16 * 128 + 8)
     assert h.stat("frag_too_long") == 1 and not waiting(h)
+
+
+def test_memory_is_bounded():
+    # All datagrams share it; the oldest make way.
+    h = listener()
+    h.stack.fragment_bytes = 4096
+    for i in range(8):
+        piece(h, 1000 * (i // 2), 1000 * (i // 2 + 1), True, bytes(8000), i & 1)
+        assert h.stack.ip._reassembly.size <= 4096
+    assert h.stat("frag_evicted") > 0
+    # What can never be whole is not begun.
+    n = waiting(h)
+    piece(h, 8000, 8008, False, bytes(8008), ident=9)
+    assert h.stat("frag_too_long") == 1 and waiting(h) == n
+    h.run(32000, 500)
+    assert not waiting(h) and not h.stack.ip._reassembly.size
+    pieces(h, [2, 1, 0], data=DATA[:2500])
+    assert h.sink.got == [DATA[:2500]] and not h.stack.ip._reassembly.size
+
+
+def test_memory_for_what_came_only():
+    # A few bytes at the far end of a datagram once took 64 KB, four times over, for 30 s.
+    import gc
+
+    h = listener()
+    far = bytes(65000)
+    piece(h, 0, 8, ident=9)
+    gc.collect()
+    before = gc.mem_alloc()
+    for ident in range(3):
+        piece(h, 64000, 64008, True, far, ident)
+    gc.collect()
+    assert waiting(h) == 4 and gc.mem_alloc() - before < 4096
 
 
 def test_timeout_with_the_first_fragment():

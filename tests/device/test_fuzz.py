@@ -292,8 +292,7 @@ class World:
             i._packet.buf = b""
         r = s.ip._reassembly
         if r is not None:
-            assert not r.waiting
-            r.packet.buf = b""
+            assert not r.waiting and not r.size
         kept = s.tcp.connections
         assert kept == [self.bystander.c], [c.as_dict() for c in kept]
         assert not self.listener.half_open and not self.other.half_open

@@ -1,7 +1,8 @@
 # Fragmentation and reassembly (RFC 791 3.2, RFC 1122 3.3.2, RFC 815 in spirit).
 #
-# Reassembly is bounded in datagrams, bytes, pieces and time, and refuses what only attackers send:
-# overlaps (as RFC 5722 and RFC 8900 do) and fragments that cut a transport header (RFC 1858).
+# Reassembly is bounded in datagrams, bytes, pieces and time, takes no more memory than what has
+# come, and refuses what only attackers send: overlaps (as RFC 5722 and RFC 8900 do) and fragments
+# that cut a transport header (RFC 1858).
 import array
 
 from .. import native
@@ -16,8 +17,8 @@ _equal = _m.equal
 _build = native.load("ip").ip_build
 
 _DATAGRAMS = const(4)
-_BYTES = const(65535)
-_PIECES = const(64)
+_PIECES = const(128)  # 65,535 bytes by way of a wire that takes 576
+_PIECE = const(32)  # what a piece takes besides its bytes
 _TIMEOUT_MS = const(30000)
 _HLEN = const(20)
 _FIRST_MIN = const(8)
@@ -33,8 +34,8 @@ class _Datagram:
         self.ttl = p.ttl
         self.length = -1  # of the payload, once the last fragment is here
         self.have = 0
-        self.pieces = []  # (start, end), disjoint
-        self.data = bytearray(_HLEN)
+        self.size = 0  # of the memory it takes
+        self.pieces = []  # (start, bytes), disjoint
         self.first = None  # header and 8 bytes of the first fragment, for a time exceeded error
 
 
@@ -44,7 +45,7 @@ class Reassembly(Timer):
     def __init__(self, stack):
         self.stack = stack
         self.waiting = []
-        self.packet = Packet()
+        self.size = 0  # of them all
         self.head = array.array("i", [0] * 4)
         self.key = bytearray(12)
         for name in (
@@ -66,7 +67,7 @@ class Reassembly(Timer):
         start = (word & 0x1FFF) << 3
         end = start + p.n
         more = word & MF
-        if end > 65535 - _HLEN:
+        if end > 65535 - _HLEN or end > self.stack.fragment_bytes:
             stats["frag_too_long"] += 1
             return None
         # RFC 1858 3: a first fragment without the ports and flags, or one that could rewrite them.
@@ -78,10 +79,10 @@ class Reassembly(Timer):
         if d is None:
             d = self._begin(p)
         if not self._insert(d, p, start, end, more):
-            self.waiting.remove(d)
+            self._forget(d)
             return None
         if d.length >= 0 and d.have == d.length:
-            self.waiting.remove(d)
+            self._forget(d)
             stats["frag_reassembled"] += 1
             return self._whole(d)
         return None
@@ -99,8 +100,7 @@ class Reassembly(Timer):
 
     def _begin(self, p):
         if len(self.waiting) >= _DATAGRAMS:
-            self.waiting.pop(0)
-            self.stack.stats["frag_evicted"] += 1
+            self._evict(self.waiting[0])
         d = _Datagram(p, self.stack.now)
         _copy(d.key, 0, self.key, 0, 12)
         self.waiting.append(d)
@@ -108,12 +108,23 @@ class Reassembly(Timer):
             self.stack.arm(self, 1000)
         return d
 
+    def _forget(self, d):
+        self.waiting.remove(d)
+        self.size -= d.size
+
+    def _evict(self, d):
+        self._forget(d)
+        self.stack.stats["frag_evicted"] += 1
+
     def _insert(self, d, p, start, end, more):
         # False if the datagram has to be given up.
         stats = self.stack.stats
-        for a, b in d.pieces:
-            if a <= start < end <= b and _equal(d.data, _HLEN + start, p.buf, p.off, p.n):
+        last = 0
+        for a, data in d.pieces:
+            b = a + len(data)
+            if a <= start < end <= b and _equal(data, start - a, p.buf, p.off, p.n):
                 return True  # a duplicate is harmless
+            last = max(last, b)
             if start < b and end > a:
                 stats["frag_overlap"] += 1
                 return False
@@ -121,38 +132,42 @@ class Reassembly(Timer):
             stats["frag_too_long"] += 1
             return False
         if not more:
-            if d.length >= 0 or any([b > end for _, b in d.pieces]):
+            if d.length >= 0 or last > end:
                 stats["frag_overlap"] += 1
                 return False
             d.length = end
         elif d.length >= 0 and end > d.length:
             stats["frag_overlap"] += 1
             return False
-        need = _HLEN + end
-        if len(d.data) < need:
-            d.data.extend(bytes(need - len(d.data)))
-        _copy(d.data, _HLEN + start, p.buf, p.off, p.n)
+        n = p.n + _PIECE
+        if not self._room(d, n):
+            stats["frag_too_long"] += 1
+            return False
         if not start:
             d.first = bytes(p.buf[p.ip : p.off + 8])
-        self._merge(d, start, end)
+        d.pieces.append((start, bytes(p.buf[p.off : p.off + p.n])))
         d.have += p.n
+        d.size += n
+        self.size += n
         return True
 
-    def _merge(self, d, start, end):
-        keep = []
-        for a, b in d.pieces:
-            if b == start:
-                start = a
-            elif a == end:
-                end = b
-            else:
-                keep.append((a, b))
-        keep.append((start, end))
-        d.pieces = keep
+    def _room(self, d, n):
+        # Whether n bytes more may be taken; the oldest of the others make way.
+        limit = self.stack.fragment_bytes
+        while self.size + n > limit:
+            old = self.waiting[0]
+            if old is d:
+                if len(self.waiting) == 1:
+                    return False
+                old = self.waiting[1]
+            self._evict(old)
+        return True
 
     def _whole(self, d):
-        p = self.packet
-        p.buf = d.data
+        p = Packet()
+        p.buf = bytearray(_HLEN + d.length)
+        for start, data in d.pieces:
+            _copy(p.buf, _HLEN + start, data, 0, len(data))
         p.ip = 0
         p.off = _HLEN
         p.n = d.length
@@ -174,7 +189,7 @@ class Reassembly(Timer):
     def expire(self, now):
         for d in list(self.waiting):
             if diff(now, d.since) >= _TIMEOUT_MS:
-                self.waiting.remove(d)
+                self._forget(d)
                 self.stack.stats["frag_timeout"] += 1
                 # RFC 1122 3.3.2: only if the first fragment is here to be quoted.
                 if d.first is not None and not d.group:
