@@ -16,7 +16,7 @@ class Board:
     def __init__(self, wiring=None, phy=None, frames=64, model={}, **driver):
         self.near, self.far = Pair.wire(FAR, FAR, frames, 1504)
         if isinstance(phy, str):
-            phy = PHYModel(lambda: 0, phy)
+            phy = PHYModel(None, phy)
         self.soc = ESP32Model(self.near, wiring, phy, **model)
         self.phy = self.soc.phy
         self.emac = self.soc.emac

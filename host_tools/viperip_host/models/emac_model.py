@@ -112,6 +112,13 @@ class EMACModel(Engine):
         self.stations = [(0x8000FFFF, 0xFFFFFFFF)] + [None] * (_ADDRESSES - 1)
         self.engine_reset()
 
+    def name(self, address):
+        """The name of the register at a bus address, None: there is none."""
+        for base, regs in ((_MAC, self._mac_regs), (_EXT, _EXT_REGS), (_DMA, self._dma_regs)):
+            if address >= base:
+                return regs[address - base][0] if address - base in regs else None
+        return None
+
     # Accesses.
 
     def read(self, address):

@@ -76,8 +76,8 @@ class ESP32Model:
         self.psram = psram
         self.serves_interrupts = False
         self.memory = Memory(0x3FFB0000, 0x3FFE0000)
-        self.phy = phy or PHYModel(lambda: self.now)
-        self.phy._clock = lambda: self.now
+        self.phy = phy or PHYModel()
+        self.phy.on_board(lambda: self.now)
         self.emac = EMACModel(self, self.phy, **emac)
         self.emac.cable = self.phy.cable = cable
         self.cable = cable

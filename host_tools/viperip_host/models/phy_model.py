@@ -21,13 +21,13 @@ _ABILITIES = ((0x100, 6), (0x80, 2), (0x40, 5), (0x20, 1))
 class PHYModel:
     """A PHY of a kind at an MDIO address.
 
-    clock: a function that returns microseconds. partner: abilities of the far end in the bits of
-    register 5, 0x5E1 with pause; 0: an end that does not negotiate, at 10 Mbit/s half duplex.
-    negotiation_ms: how long it takes. plugged: whether there is a cable.
+    clock: a function that returns microseconds; a board brings its own. partner: abilities of the
+    far end in the bits of register 5, 0x5E1 with pause; 0: an end that does not negotiate, at 10
+    Mbit/s half duplex. negotiation_ms: how long it takes. plugged: whether there is a cable.
     """
 
-    def __init__(self, clock, kind="LAN8720", address=1, partner=0x41E1, negotiation_ms=0):
-        self._clock = clock
+    def __init__(self, clock=None, kind="LAN8720", address=1, partner=0x41E1, negotiation_ms=0):
+        self._clock = clock or (lambda: 0)
         self.kind = kind
         self.address = address
         self.id1, self.id2 = KINDS[kind]
@@ -38,6 +38,15 @@ class PHYModel:
         self.stuck_in_reset = False
         self.cable = None  # a link device: no link while it has none
         self.reads = self.writes = 0
+        self.reset()
+
+    def on_board(self, clock):
+        """Take the time from this clock."""
+        self._clock = clock
+
+    def power(self, on):
+        """Off, or on again with everything forgotten."""
+        self.powered = on
         self.reset()
 
     def reset(self):

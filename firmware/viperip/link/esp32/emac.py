@@ -11,6 +11,7 @@ from .gmac import GMAC
 _EFUSE_MAC_LOW = const(0x3FF5A004)
 _EFUSE_MAC_HIGH = const(0x3FF5A008)
 _POWER_MS = const(100)
+_CLOCK_MS = const(10)  # until a PHY whose clock has just begun can be reset
 
 
 class EMAC(GMAC):
@@ -84,6 +85,8 @@ class EMAC(GMAC):
             _clock.apll(bus)
         _clock.rmii(bus, self._clock == "GPIO0_IN")
         pins.clock(bus, self._clock)
+        if self._clock != "GPIO0_IN":
+            bus.delay_ms(_CLOCK_MS)
         if reset is not None:
             # A PHY needs its clock to come out of reset.
             kind = _phy.TYPES[self._phy_type] if self._phy_type else _phy.PHY

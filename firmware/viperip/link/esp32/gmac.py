@@ -23,6 +23,7 @@ _tx_give = _hot.tx_give
 # OVF, UNF, RU, RPS, RWT, FBI.
 _TROUBLE = const(0x23BA)
 _RESET_MS = const(100)
+_RECOVER_MS = const(10)  # while everything else on the board waits; it is tried again
 _STOP_STEPS = const(100)  # of 25 us: a frame at 10 Mbit/s takes 1.2 ms
 _STOP_STEP_US = const(25)
 _FLUSH_STEPS = const(100)
@@ -98,6 +99,7 @@ class GMAC(LinkDevice):
         self._lengths = array("h", [0] * rx_frames)
         self._up = self._running = self._linked = False
         self._filters = 0
+        self._silent = False  # the PHY did not answer when it was asked last
         self._checked = 0  # when the PHY was asked last
         self._wait = 0  # how long until it is asked again
         self._fatal = 0
@@ -110,7 +112,6 @@ class GMAC(LinkDevice):
         self._seen = 0
         self._rx_at = 0  # the descriptor that is next
         self._given = False  # some went back to the DMA since the last poll demand
-        self._doubt = False  # something odd was received: has the DMA lost its place?
         self._tx_at = 0
         self._tx_turn = 0  # counts frames, to see progress
         self._tx_done = -1  # how many were done at the last look, -1: all were
@@ -127,13 +128,14 @@ class GMAC(LinkDevice):
             return
         self.error = None
         try:
+            # First, because it stops a DMA that an earlier program left running.
+            self.prepare()
             if self._rx is None:
                 # Whole frames of one VLAN tag with their FCS.
                 size = (self.mtu + 22 + 31) & ~31
                 self._rx = Ring(self.bus, self._layout, self.rx_frames, size, False)
                 self._tx = Ring(self.bus, self._layout, self._tx_frames, size, True)
-            self.prepare()
-            self.reset()
+            self.reset(_RESET_MS)
             self._defaults()
             self._find_phy()
             self.phy.start(self.bus, self.flow_control, self.force)
@@ -147,14 +149,15 @@ class GMAC(LinkDevice):
     def prepare(self):
         """Clock, pins and power: of the chip around the core."""
 
-    def reset(self):
-        """Soft reset of DMA and MAC. OSError(ETIMEDOUT) if it does not end."""
-        # A DMA that still runs could write on while its descriptors are forgotten.
-        self._halt()
+    def reset(self, ms):
+        """Soft reset of DMA and MAC. OSError(ETIMEDOUT) if it does not end within `ms`."""
         mem = self._mem
-        mem[self._dma + r.BUSMODE] = r.BUSMODE_SWR
-        ms = _RESET_MS
-        while mem[self._dma + r.BUSMODE] & r.BUSMODE_SWR:
+        busmode = self._dma + r.BUSMODE
+        if not mem[busmode] & r.BUSMODE_SWR:
+            # A DMA that still runs could write on while its descriptors are forgotten.
+            self._halt()
+            mem[busmode] = r.BUSMODE_SWR
+        while mem[busmode] & r.BUSMODE_SWR:
             if ms <= 0:
                 raise OSError(ETIMEDOUT, self.no_clock())
             self.bus.delay_ms(1)
@@ -365,23 +368,31 @@ class GMAC(LinkDevice):
     def _check(self, now):
         # Ask the PHY; follow the link. Also the time to look after what makes no progress.
         self._checked = now
-        self._wait = _LINK_UP_MS if self._running else _LINK_DOWN_MS
         if self.error is not None:
+            self._wait = _LINK_UP_MS
             self._restart()
             return
+        self._wait = _LINK_UP_MS if self._running else _LINK_DOWN_MS
         state = 1 if self.loopback else self.phy.link()
         if state <= 0:
             if state < 0:
                 self.counters["phy_silent"] += 1
-            if self._linked:
-                self._linked = False
-                self.counters["link_down"] += 1
-                if self._running:
-                    self._try_stop()
+            elif self._silent:
+                # It is back, and has forgotten what it was told.
+                self._start_phy()
+            self._silent = state < 0
+            self._wait = _LINK_DOWN_MS
+            self._unlink()
+            if self._running:
+                self._try_stop()
+            return
+        if self._silent:
+            self._silent = False
+            self._start_phy()
             return
         if self._running:
             self._count_missed()
-            if not self._watch_tx():
+            if not self._watch_rx() or not self._watch_tx():
                 return
         if not self._running or state == 2:
             # Up, or up again since the last look: the far end may be another one now.
@@ -399,6 +410,17 @@ class GMAC(LinkDevice):
             if not self._linked:
                 self._linked = True
                 self.counters["link_up"] += 1
+
+    def _unlink(self):
+        if self._linked:
+            self._linked = False
+            self.counters["link_down"] += 1
+
+    def _start_phy(self):
+        try:
+            self.phy.start(self.bus, self.flow_control, self.force)
+        except OSError:
+            self.counters["failures"] += 1
 
     def _try_stop(self):
         try:
@@ -454,18 +476,18 @@ class GMAC(LinkDevice):
         self._n = 0
         self._found = self._seen = 0
         if self._fatal > _FATAL_MAX:
-            self.error = OSError(ENODEV, "the DMA cannot reach its memory: fatal bus errors")
-            self._linked = False
+            if self.error is None:
+                self._halt()
+                self.error = OSError(ENODEV, "the DMA cannot reach its memory: fatal bus errors")
+                self._unlink()
             return
         try:
-            self.reset()
+            self.reset(_RECOVER_MS)
             self._defaults()
         except OSError as e:
-            if self.error is None:
-                self.counters["link_down"] += 1
             self.counters["failures"] += 1
             self.error = e
-            self._linked = False
+            self._unlink()
             return
         self.error = None
         self.counters["restarts"] += 1
@@ -473,6 +495,19 @@ class GMAC(LinkDevice):
             self._start(self._mode, self.flow_control and self.phy.pause(self._mode))
         else:
             self._wait = 0
+
+    def _watch_rx(self):
+        # While nothing is received all descriptors are the DMA's. If the next one is and another
+        # is not, somebody wrote into them, and the DMA is not where the driver looks: start anew.
+        rx = self._rx
+        at = self._rx_at
+        if self._seen == self._found and not self._n and rx.owned(at):
+            for i in range(rx.count):
+                if not rx.owned(i) and rx.owned(at):
+                    self.counters["rx_corrupt"] += 1
+                    self._restart()
+                    return False
+        return True
 
     def _watch_tx(self):
         # A frame that made no progress since the last look, with no pause frame to hold it: start
@@ -530,17 +565,17 @@ class GMAC(LinkDevice):
             # Whether the DMA waits for it or not: a demand too many does no harm.
             self._given = False
             mem[self._rxpoll] = 0
-        status = mem[self._status]
-        if status & _TROUBLE and self._running:
-            self._attend(status)
+        if self.error is None:
+            # (It may be in the middle of a reset that does not end.)
+            status = mem[self._status]
+            if status & _TROUBLE and self._running:
+                self._attend(status)
         status = self._ticks()
         if ticks_diff(status, self._checked) >= self._wait:
             self._check(status)
         if not self._running:
             return False
         if self._rx.owned(self._rx_at):
-            if self._doubt:
-                self._find_place()
             return False
         self._scan()
         return self._found
@@ -559,21 +594,11 @@ class GMAC(LinkDevice):
             return
         if code == -2:
             self.counters["rx_piece"] += 1
-            self._doubt = True
         elif code == -1:
             self.counters["rx_error"] += 1
         else:
             self.counters["rx_length"] += 1
-            self._doubt = True
         self._give_back()
-
-    def _find_place(self):
-        # After what no DMA should write: is it still at the descriptor that the driver looks at?
-        self._doubt = False
-        at = self._rx.address + self._rx_at * self._rx.stride
-        if self._mem[self._dma + r.CURRXD] != at:
-            self.counters["rx_corrupt"] += 1
-            self._restart()
 
     def borrow(self):
         if not self._running:

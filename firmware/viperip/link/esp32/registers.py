@@ -27,7 +27,6 @@ STATUS = const(0x14)
 OPMODE = const(0x18)
 INTEN = const(0x1C)
 MISSED = const(0x20)
-CURRXD = const(0x4C)
 HWFEAT = const(0x58)
 
 BUSMODE_SWR = const(1)

@@ -1,0 +1,84 @@
+# A stack on the EMAC driver, its board modelled: ping, UDP and TCP with a second stack at the
+# other end of the wire.
+from emac_board import FAR, MAC, Board
+from harness import MASK, ME, PEER, FakeClock
+from viperip.interface import Interface
+from viperip.stack import Stack
+
+
+class Net:
+    def __init__(self, **more):
+        self.board = b = Board(**more)
+        self.clock = FakeClock()
+        self.here = self.stack(b.dev, ME)
+        self.there = self.stack(b.far, PEER)
+        self.run(3000)
+
+    def stack(self, dev, addr):
+        s = Stack(ticks=self.clock)
+        s.strict = True
+        ifc = Interface(s, dev, "e0")
+        s.add_interface(ifc)
+        ifc.up()
+        ifc.configure(addr, MASK)
+        return s
+
+    def step(self):
+        for _ in range(4):
+            self.here.poll()
+            self.there.poll()
+
+    def run(self, ms, step=10):
+        while ms > 0:
+            self.clock.advance(step)
+            self.board.soc.advance(step)
+            self.step()
+            ms -= step
+
+
+def test_a_ping_each_way():
+    from viperip.application.ping import ping
+
+    n = Net()
+    for stack, target in ((n.here, "10.0.0.2"), (n.there, "10.0.0.1")):
+        stack.wait = lambda ms: n.run(10)
+        result = ping(target, count=3, size=1400, quiet=True, stack=stack)
+        assert [row.get("bytes") for row in result] == [1408] * 3, result
+    assert n.here.stats["icmp_echo_in"] == n.there.stats["icmp_echo_in"] == 3
+    assert n.board.trouble() == {}
+
+
+def test_datagrams_each_way():
+    n = Net()
+    a = n.here.udp.open(8192, port=7)
+    b = n.there.udp.open(8192, port=7)
+    buf = bytearray(1472)
+    for i in range(50):
+        data = bytes([i]) * (i * 29 + 1)
+        a.send(data, PEER, 7)
+        n.run(10)
+        assert b.read(buf, 0, len(buf)) == len(data) and buf[: len(data)] == data
+        b.send(data, ME, 7)
+        n.run(10)
+        assert a.read(buf, 0, len(buf)) == len(data) and buf[: len(data)] == data
+    assert n.board.trouble() == {} and n.board.emac.deaf == 0
+
+
+def test_the_station_is_the_fused_one():
+    n = Net()
+    assert n.here.interfaces[0].mac == MAC and n.there.interfaces[0].mac == FAR
+
+
+def test_the_model_stops_a_poll():
+    # What the model does not forgive comes out of poll(), strict or not.
+    from dma_memory import ModelError
+
+    n = Net()
+    n.here.strict = False
+    n.board.dev._status = 0x3FF69060  # no such register
+    try:
+        n.run(100)
+    except ModelError as e:
+        assert "no EMAC register" in e.args[0]
+    else:
+        raise AssertionError("no ModelError")
