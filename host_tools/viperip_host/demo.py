@@ -106,7 +106,7 @@ class Demo:
         self._say("try next:")
         self._say(f"  curl {url}")
         if self.texts.capture:
-            path = os.path.relpath(self.texts.capture)
+            path = short(self.texts.capture)
             self._say(f"  wireshark {path}    (or: tshark -r {path}; it grows while this runs)")
         self._say("  Ctrl-C to stop")
 
@@ -157,6 +157,12 @@ class Demo:
 
     def _strong(self, text: str) -> str:
         return f"\033[1m{text}\033[0m" if self._bold else text
+
+
+def short(path: str) -> str:
+    """The absolute PATH as it is typed from here, if it lies below."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
 
 
 def fetch(url: str) -> int:

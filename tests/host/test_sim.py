@@ -195,7 +195,7 @@ def test_run_seconds_ends_the_demo_after_the_first_fetch(tmp_path: Path) -> None
     assert "\x1b" not in sim.output
     steps = lines[lines.index("try next:") :]
     assert any(f"curl {url[0]}" in line for line in steps)
-    assert any("run.pcapng" in line for line in steps)
+    assert any(f"wireshark {capture} " in line for line in steps)
     assert any("Ctrl-C" in line for line in steps)
     check_capture(capture, 40)
 
