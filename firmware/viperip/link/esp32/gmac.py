@@ -8,11 +8,12 @@ from array import array
 from time import ticks_diff
 
 from ... import native
-from ...errors import EINVAL, ENODEV, ETIMEDOUT
+from ...errors import ENODEV, ETIMEDOUT
 from .. import phy as _phy
 from ..device import LinkDevice
 from . import registers as r
 from .descriptors import ES_BYTE, OWN_BYTE, Enhanced, Ring
+from .filters import Filters
 from .mdio import MDIO
 
 _hot = native.load("emac")
@@ -82,8 +83,6 @@ class GMAC(LinkDevice):
         self.phy_address = None  # None: look for one
         self.flow_control = False  # offer pause frames
         self.force = 0  # a mode of phy.py instead of negotiation
-        self.promiscuous = False
-        self.multicast = None  # addresses to receive, None: all
         self.loopback = False  # inside the MAC, for self-tests
         self._tx_frames = tx_frames
         self._layout = layout
@@ -98,7 +97,7 @@ class GMAC(LinkDevice):
         self._rx = self._tx = None  # the rings, made at the first up()
         self._lengths = array("h", [0] * rx_frames)
         self._up = self._running = self._linked = False
-        self._filters = 0
+        self.filters = Filters(mac, dma)
         self._silent = False  # the PHY did not answer when it was asked last
         self._checked = 0  # when the PHY was asked last
         self._wait = 0  # how long until it is asked again
@@ -162,7 +161,7 @@ class GMAC(LinkDevice):
                 raise OSError(ETIMEDOUT, self.no_clock())
             self.bus.delay_ms(1)
             ms -= 1
-        self._filters = 0  # addresses that are compared beside the station's own
+        self.filters.forget()
 
     def no_clock(self):
         """What to say when the reset does not end."""
@@ -180,11 +179,11 @@ class GMAC(LinkDevice):
         mem[mac + r.INTMASK] = r.INTMASK_ALL
         # Checksums are left to software: the engine of some revisions drops good frames.
         mem[mac + r.CONFIG] = r.CONFIG_PS | r.CONFIG_FES | r.CONFIG_DM
-        self._write_filter()
+        self.filters.write(mem)
         self._flush()
         mem[self._dma + r.OPMODE] = r.OPMODE_STORE_FORWARD
         mem[self._dma + r.BUSMODE] = r.BUSMODE_DEFAULT | self._layout.busmode
-        self._write_address(0, self.mac)
+        self.filters.station(mem, 0, self.mac)
         mem[mac + r.FLOWCTRL] = 0
         # Nobody would serve an interrupt: frames are found by polling.
         mem[self._dma + r.INTEN] = 0
@@ -201,16 +200,6 @@ class GMAC(LinkDevice):
                 raise OSError(ETIMEDOUT, "the transmit FIFO is not flushed: no reference clock")
             self.bus.delay_us(1)
 
-    # Addresses and filters.
-
-    def _write_address(self, i, mac):
-        # ADDR0HIGH/LOW, or the i-th of the filters behind them. High first: the pair takes effect
-        # when the low half is written.
-        at = self._mac + r.ADDR0HIGH + 8 * i
-        high = mac[4] | mac[5] << 8
-        self._mem[at] = high | r.ADDRHIGH_AE if i else high
-        self._mem[at + 4] = mac[0] | mac[1] << 8 | mac[2] << 16 | mac[3] << 24
-
     def filter(self, promiscuous=False, multicast=None):
         """What to receive beside the station's address and broadcasts.
 
@@ -218,51 +207,9 @@ class GMAC(LinkDevice):
         of more the core's hash table decides, where HWFEAT says there is one, else all are let in.
         OSError(EINVAL) for an address that is not a multicast one.
         """
-        for mac in multicast or ():
-            if len(mac) != 6 or not mac[0] & 1:
-                raise OSError(EINVAL, "not a multicast MAC address")
-        self.promiscuous = promiscuous
-        self.multicast = multicast
-        if self._up:
-            self._write_filter()
-
-    def _write_filter(self):
-        mem = self._mem
-        groups = self.multicast
-        word = r.FILTER_PR if self.promiscuous else 0
-        if groups is None:
-            word |= r.FILTER_PM
-            groups = ()
-        elif len(groups) > r.FILTERS:
-            if mem[self._dma + r.HWFEAT] & r.HWFEAT_HASH:
-                word |= r.FILTER_HMC
-                self._write_hash(groups)
-            else:
-                word |= r.FILTER_PM
-            groups = ()
-        i = len(groups)
-        while i < self._filters:
-            i += 1
-            mem[self._mac + r.ADDR0HIGH + 8 * i] = 0
-        for i in range(len(groups)):
-            self._write_address(1 + i, groups[i])
-        self._filters = len(groups)
-        mem[self._mac + r.FRAMEFILTER] = word
-
-    def _write_hash(self, groups):
-        from binascii import crc32
-
-        # The index is the upper six bits of the address's CRC-32, bit-reversed.
-        table = [0, 0]
-        for mac in groups:
-            crc = crc32(mac)
-            index = 0
-            for _ in range(6):
-                index = index << 1 | crc & 1
-                crc >>= 1
-            table[index >> 5] |= 1 << (index & 31)
-        self._mem[self._mac + r.HASHHIGH] = table[1]
-        self._mem[self._mac + r.HASHLOW] = table[0]
+        self.filters.choose(promiscuous, multicast)
+        if self._up and self.error is None:
+            self.filters.write(self._mem)
 
     # Start and stop. The order is that of emac_hal_start and emac_hal_stop in ESP-IDF.
 
