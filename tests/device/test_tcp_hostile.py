@@ -1,5 +1,5 @@
 # Segments that lie, and attacks from beside the path (RFC 5961, RFC 5927).
-from harness import ANY, ICMP, be16, host, icmp
+from harness import ANY, DF, ICMP, be16, host, icmp
 from tcp_peer import ACK, FIN, RST, SYN, TCP, Peer, mss, pattern, quote
 from viperip.errors import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH
 
@@ -332,15 +332,31 @@ def test_path_mtu():
 
 
 def test_path_mtu_that_lies():
+    # RFC 5927 7: never below 576 bytes, and then without DF, for a path that is really so narrow.
+    for mtu in (0, 68, 300):
+        p = Peer().active(options=mss(1460))
+        p.write(pattern(1460))
+        p.got()
+        error(p, 3, 4, 1, b"\0\0" + be16(mtu))
+        assert p.c.mss == 536
+        out = p.h.datagrams()
+        assert [len(d.payload) for d in out] == [556, 556, 408]
+        assert not any([d.frag & DF for d in out])
+        for again in (68, 0, 577, 575):
+            error(p, 3, 4, 1, b"\0\0" + be16(again))
+        p.silent()
+
+
+def test_path_mtu_out_of_the_blue():
+    # RFC 5927 4.1: about nothing that is in flight.
     p = Peer().active(options=mss(1460))
-    p.write(pattern(1460))
+    for seq in (0, 1, 5000):
+        error(p, 3, 4, seq, b"\0\0" + be16(600))
+    p.write(pattern(100))
     p.got()
-    error(p, 3, 4, 1, b"\0\0" + be16(68))
-    assert p.c.mss == 64
-    p.send(1, 1461)
-    p = Peer().active(options=mss(1460))
-    error(p, 3, 4, 5000, b"\0\0" + be16(68))
-    assert p.c.mss == 1460
+    error(p, 3, 4, 101, b"\0\0" + be16(600))
+    p.silent()
+    assert p.c.mss == 1460 and p.c.soft_error == 0
 
 
 def test_source_quench_is_ignored():

@@ -378,7 +378,7 @@ def _multicast(ifc, hop, off, n):
     o = ifc.dev.tx_off
     _eth_build(ifc.tx, o, group, 0, ifc.mac, TYPE_IPV4)
     lo = ifc.stack.loopback
-    if ifc is not lo and _listens(ifc, hop, off):
+    if ifc is not lo and n <= lo.mtu and _listens(ifc, hop, off):
         # A member of the group on this host hears it too (RFC 1112 6.1).
         lo.send_copy(bytes(ifc.tx[o : o + n + HEADER]))
     ifc.send(n + HEADER)

@@ -80,8 +80,10 @@ class Routes:
         # MicroPython's sort is not stable: the place decides among equals, the first added wins.
         order = [(-mask_prefix(r.mask), r.metric, i) for i, r in enumerate(routes)]
         order.sort()
-        self.routes = routes = [routes[key[2]] for key in order]
+        routes = [routes[key[2]] for key in order]
+        # Rows and routes stay in step when memory runs out: find() checks nothing.
         self._table = b"".join([r.net + r.mask for r in routes])
+        self.routes = routes
 
     def find(self, buf, off, ifc=None):
         """Best route to the address at buf[off:off+4], through `ifc` if given; None: no route."""

@@ -10,6 +10,7 @@ from ..errors import (
     ECONNREFUSED,
     EDESTADDRREQ,
     EHOSTUNREACH,
+    EINVAL,
     EMSGSIZE,
     ENETUNREACH,
     ENOBUFS,
@@ -206,6 +207,8 @@ class UDP:
     def bind(self, e, local, port, reuse=False):
         """Bind an endpoint to an address (4 zero bytes: any) and port (0: a random free one)."""
         local = _ANY if local == _ANY else bytes(local)
+        if not 0 <= port <= 0xFFFF:
+            raise OSError(EINVAL)
         if port:
             for o in self.endpoints:
                 if o is not e and o.port == port and not (reuse and o.reuse):
@@ -218,8 +221,10 @@ class UDP:
         e.local = local
         e.port = port
         e.reuse = reuse
+        ports = array.array("H", self.ports)
+        ports.append(port)
         self.endpoints.append(e)
-        self.ports.append(port)
+        self.ports = ports
 
     def _free_port(self):
         # RFC 6056 3.3.1: random, so that an off-path attacker has to guess it.
@@ -231,8 +236,10 @@ class UDP:
 
     def close(self, e):
         if e in self.endpoints:
+            # Ports and endpoints stay in step when memory runs out.
+            ports = array.array("H", [o.port for o in self.endpoints if o is not e])
             self.endpoints.remove(e)
-            self.ports = array.array("H", [o.port for o in self.endpoints])
+            self.ports = ports
 
     # Input.
 

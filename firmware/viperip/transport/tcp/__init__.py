@@ -25,6 +25,7 @@ _PROTO = const(6)
 _ANY = bytes(4)
 _ROW = const(12)
 _EPHEMERAL = const(49152)
+_LEAST_MTU = const(576)  # RFC 791: what every host takes
 
 _COUNTS = (
     "tcp_in",
@@ -273,14 +274,10 @@ class TCP:
         words = array.array("I", c.words)
         words[1] = words[0]
         _parse(quoted, 0, 0, HEADER, words, self._seg)
-        if not 0 <= self._seg[0] <= c.snd_max:
+        if not 0 <= self._seg[0] < c.snd_max:
             return
         if kind == 3 and code == 4:
-            mtu = info if info >= 68 else 576
-            if mtu - 40 < c.mss:
-                c.mss = max(64, mtu - 40)
-                c.snd_nxt = 0
-                c.touch()
+            _path_mtu(c, info)
             return
         c.soft_error = ENETUNREACH if kind == 3 and code in (0, 6) else EHOSTUNREACH
         if c.state == SYN_SENT and kind == 3 and code in (1, 2, 3):
@@ -428,6 +425,21 @@ class TCP:
             if c.orphan and c.state != TIME_WAIT and c.state != FIN_WAIT_2:
                 return True
         return False
+
+
+def _path_mtu(c, mtu):
+    # RFC 1191 3, RFC 5927 7. No text is cut smaller than for a path of 576 bytes, or a forged
+    # message would make a segment of every few: routers may fragment instead.
+    if mtu < _LEAST_MTU:
+        if mtu - 40 >= c.mss or not c.df:
+            return
+        mtu = _LEAST_MTU
+        c.df = 0
+    elif mtu - 40 >= c.mss:
+        return
+    c.mss = min(c.mss, mtu - 40)
+    c.snd_nxt = 0
+    c.touch()
 
 
 def _scale(size):

@@ -55,6 +55,7 @@ class Connection(Timer):
         self.fin = False
         self.fin_sent = False
         self.mss = DEFAULT_MSS
+        self.df = 0x4000  # Don't Fragment, for the discovery of the path MTU (RFC 1191)
         # Receive sequence space, relative to RCV.NXT.
         self.rcv_ring = None
         self.rcv_size = rcv_size
@@ -121,7 +122,12 @@ class Connection(Timer):
         stack = self.tcp.stack
         if self._generation != stack.generation:
             self._route = r = stack.ip.route(self.remote, 0, self.ifc)
-            self.egress = stack.ip.egress(r) if r is not None else None
+            self.egress = None
+            if r is not None:
+                self.egress = ifc = stack.ip.egress(r)
+                # What is written into its buffer is not checked again.
+                self.mss = min(self.mss, ifc.mtu - 40)
+                self.rcv_mss = min(self.rcv_mss, ifc.mtu - 40)
             self._generation = stack.generation
         return self._route
 

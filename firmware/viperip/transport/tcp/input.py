@@ -97,7 +97,7 @@ def take_syn(c, p, seg):
     _word_add(c.words, _NXT, 1)
     h = (p.buf[p.off + 12] >> 4) << 2
     mss, scale = options(p.buf, p.off + HEADER, p.off + h)
-    c.mss = max(MIN_MSS, min(mss or DEFAULT_MSS, c.rcv_mss))
+    c.mss = min(max(MIN_MSS, mss or DEFAULT_MSS), c.rcv_mss)
     c.snd_wnd = c.max_wnd = p.buf[p.off + 14] << 8 | p.buf[p.off + 15]
     if scale >= 0 and c.want_scale >= 0:
         c.snd_shift = scale

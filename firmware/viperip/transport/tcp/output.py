@@ -12,7 +12,6 @@ _build = _t.segment_build
 _seal = _t.segment_seal
 _PROTO = const(6)
 _TTL_PROTO = const(0x4006)
-_DF = const(0x4000)
 
 
 def window(c):
@@ -138,7 +137,8 @@ def keepalive(c):
 def segment(c, nxt, n, flags):
     """Send one segment with the n bytes at SND.UNA + nxt; -1 if there is no route or buffer."""
     r = c.route()
-    if r is None or c.egress.borrow() is None:
+    # A way that has changed may have room for less than n was chosen for.
+    if r is None or n > c.mss or c.egress.borrow() is None:
         return _unsent(c, n, flags)
     o = c.tcp.out
     o[0] = nxt
@@ -164,7 +164,7 @@ def _write(c, o, ifc):
 
 
 def _launch(c, r, o):
-    c.tcp.stack.ip.send(r, o[3] + o[4], c.tos << 16 | c.ttl << 8 | _PROTO, _DF)
+    c.tcp.stack.ip.send(r, o[3] + o[4], c.tos << 16 | c.ttl << 8 | _PROTO, c.df)
 
 
 def _syn_header(c, ifc):
