@@ -65,7 +65,7 @@ def ask(path: str) -> Interpreter:
     words = reply.stdout.split()
     if reply.returncode or len(words) != 4 or words[0] != "micropython":
         said = (reply.stderr or reply.stdout).strip().splitlines()
-        detail = f": {said[-1]}" if said else ""
+        detail = f": {said[-1][:80]}" if said else ""
         raise HostError(f"{path} is not a MicroPython that works here{detail}")
     return Interpreter(path, words[1], int(words[2]), words[3])
 

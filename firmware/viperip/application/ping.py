@@ -25,9 +25,13 @@ def resolve(host):
     try:
         return ip4(host)
     except ValueError:
-        from ..socket import getaddrinfo
+        pass
+    from ..socket import getaddrinfo
 
+    try:
         return ip4(getaddrinfo(host, 0)[0][-1][0])
+    except OSError as e:
+        raise OSError(e.errno, "%s: no address for this name" % host)
 
 
 class _Echo:
