@@ -208,6 +208,7 @@ def test_silly_window_of_the_receiver():
     p = small(2000)
     p.send(1, 1, ACK, pattern(1000))
     p.send(1001, 1, ACK, pattern(1000))
+    p.run(40)
     p.expect(ack=2001, wnd=0)
     for _ in range(9):
         p.read(100)
@@ -216,6 +217,44 @@ def test_silly_window_of_the_receiver():
     p.read(100)
     p.h.stack.poll()
     p.expect(ack=2001, wnd=1000)
+
+
+def test_ack_waits_for_the_reader():
+    # RFC 9293 3.8.6.3: one ACK for a buffer full of data, with the window that reading has opened.
+    p = small(5760)
+    at = 1
+    for _ in range(10):
+        for n in (1460, 1460, 1460, 1380):
+            p.send(at, 1, ACK, pattern(n, at))
+            at += n
+        p.silent()
+        p.read()
+        p.h.stack.poll()
+        p.expect(ack=at, wnd=5760)
+    # Read bit by bit, the peer hears of each two segments; unread, it hears soon.
+    for n in (1460, 1460, 1460, 1380):
+        p.send(at, 1, ACK, pattern(n, at))
+        at += n
+    p.run(40)
+    p.expect(ack=at, wnd=0)
+    seen = []
+    for _ in range(16):
+        p.read(360)
+        p.h.stack.poll()
+        seen += [s.wnd for s in p.got()]
+    assert seen == [1800, 3600], seen
+
+
+def test_ack_does_not_wait_while_there_is_window():
+    p = small(20000)
+    at = 1
+    for i in range(8):
+        p.send(at, 1, ACK, pattern(1460, at))
+        at += 1460
+        if i & 1:
+            p.expect(ack=at)
+        else:
+            p.silent()
 
 
 def test_shut_window_still_takes_acks():
@@ -247,6 +286,76 @@ def test_push():
     p = Peer().active(options=mss(1000))
     p.write(pattern(2000))
     assert [s.flags & PSH for s in p.got()] == [0, PSH]
+
+
+def lengths(p):
+    return [len(s.data) for s in p.got()]
+
+
+def full():
+    # A send buffer that is no multiple of the segment, filled by a user who has more to send.
+    p = Peer().active(snd_size=5760)
+    assert p.write(pattern(10000)) == 5760
+    assert lengths(p) == [1460] * 3
+    p.send(1, 4381)
+    return p
+
+
+def test_what_is_not_pushed_waits_for_the_rest():
+    # RFC 9293 3.8.6.2.1: a short segment leaves when it is pushed and all there is.
+    p = full()
+    p.silent()
+    at = 4381
+    for _ in range(10):
+        p.write(bytes(9000))
+        assert lengths(p) == [1460] * 3
+        at += 4380
+        p.send(1, at)
+        p.silent()
+    assert p.write(bytes(1000)) == 1000
+    assert lengths(p) == [1460]
+    p.send(1, at + 1460)
+    assert lengths(p) == [920]
+    p.send(1, at + 2380)
+    assert p.c.snd_len == 0 and not p.c.probing and p.c.t_rtx < 0
+
+
+def test_what_is_not_pushed_leaves_in_the_end():
+    # RFC 9293 3.8.6.2.1 (4), the override timeout.
+    p = full()
+    p.run(190)
+    p.silent()
+    for ms in (20, 200):  # it may be lost as well
+        p.run(ms)
+        p.expect(seq=4381, data=pattern(1380, 4380))
+    p.send(1, 5761)
+    assert not p.c.probing and p.c.t_rtx < 0
+    p.write(b"more")
+    p.expect(seq=5761, data=b"more")
+
+
+def test_what_is_not_pushed_leaves_before_a_fin_or_without_delay():
+    p = full()
+    p.c.shutdown()
+    p.h.stack.tcp.flush()
+    p.expect(seq=4381, flags=0x11, data=pattern(1380, 4380))
+    p = Peer().active(snd_size=5760)
+    p.c.nodelay = True
+    p.write(pattern(10000))
+    assert lengths(p) == [1460, 1460, 1460, 1380]
+    p = Peer().active(snd_size=1000)
+    p.write(pattern(10000))
+    assert lengths(p) == [1000]  # there will never be more in this buffer
+
+
+def test_after_waiting_a_loss_is_repaired():
+    p = full()
+    p.write(bytes(1540))
+    assert lengths(p) == [1460, 1460]
+    p.run(250)
+    p.expect(seq=4381, data=None)
+    p.send(1, 4381 + 2920)
+    assert p.c.snd_len == 0
 
 
 def test_nagle():

@@ -52,6 +52,7 @@ class Connection(Timer):
         self.max_wnd = 0
         self.snd_shift = 0
         self.syn = 0
+        self.pushed = True  # send() took all that it was given
         self.fin = False
         self.fin_sent = False
         self.mss = DEFAULT_MSS
@@ -185,6 +186,7 @@ class Connection(Timer):
         if self.fin or self.state > CLOSE_WAIT or self.state == CLOSED:
             return -EPIPE
         room = self.snd_size - self.snd_len
+        self.pushed = n <= room
         if n > room:
             n = room
         if n <= 0:
@@ -248,12 +250,11 @@ class Connection(Timer):
         self._opened()
 
     def _opened(self):
-        # The window has grown; say so once it is worth a segment.
-        adv = self.rcv_adv
-        output.window(self)
+        # The window may grow; say so if the peer is short of it, or it grows by half the buffer.
         s = self.state
-        if self.rcv_adv > adv and (s == ESTABLISHED or s == FIN_WAIT_1 or s == FIN_WAIT_2):
-            if adv < 2 * self.rcv_mss or self.rcv_adv - adv >= self.rcv_size >> 1:
+        if s == ESTABLISHED or s == FIN_WAIT_1 or s == FIN_WAIT_2:
+            grown = output.growth(self)
+            if grown and (self.rcv_adv < 2 * self.rcv_mss or grown >= self.rcv_size >> 1):
                 self.ack_now = True
                 self.touch()
 

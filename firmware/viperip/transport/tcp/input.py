@@ -376,7 +376,9 @@ def _text(c, p, seg):
         _trimmed(c, p, seg[0], seg[3] & FIN)
     if c.fin_at == 0:
         _fin(c)
-    if c.unacked >= 2 or c.ack_now:
+    # RFC 5681 4.2: every second segment at once. But when little window is left, an ACK would only
+    # say so: it waits for the user, who takes data and opens it (RFC 9293 3.8.6.3).
+    if c.ack_now or (c.unacked >= 2 and c.rcv_adv >= 2 * c.rcv_mss):
         c.ack_now = True
         c.touch()
     elif c.t_ack < 0:

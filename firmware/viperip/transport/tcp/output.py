@@ -14,20 +14,24 @@ _PROTO = const(6)
 _TTL_PROTO = const(0x4006)
 
 
-def window(c):
-    """The window to announce, its right edge never moved back and never by a silly bit.
+def growth(c):
+    """By how much the right edge of the window may move, which is never back or by a silly bit.
 
     RFC 9293 3.8.6.2.2: it opens by a full segment or half the buffer, or not at all.
     """
     free = c.rcv_size - c.rcv_used
-    step = c.rcv_size >> 1
-    if step > c.rcv_mss:
-        step = c.rcv_mss
-    if free - c.rcv_adv >= step:
-        c.rcv_adv = free
     limit = 0xFFFF << c.rcv_shift
-    if c.rcv_adv > limit:
-        c.rcv_adv = limit
+    if free > limit:
+        free = limit
+    free -= c.rcv_adv
+    if free >= c.rcv_mss or free >= c.rcv_size >> 1:
+        return free
+    return 0
+
+
+def window(c):
+    """The window to announce."""
+    c.rcv_adv += growth(c)
     return c.rcv_adv >> c.rcv_shift
 
 
@@ -71,6 +75,10 @@ def _text(c, left):
         return False
     if n < c.mss and not _worth(c, n, left):
         return False
+    if c.probing:
+        # It was kept back, and more has come.
+        c.probing = False
+        c.t_rtx = -1
     flags = ACK
     if n == left:
         flags = ACK | PSH | FIN if c.fin else ACK | PSH
@@ -86,10 +94,13 @@ def _persist(c):
 
 def _worth(c, n, left):
     # Silly window avoidance and Nagle for less than a full segment (RFC 9293 3.8.6.2.1, 3.7.4).
-    if n == left and (c.nodelay or c.fin or not c.snd_nxt):
-        return True
-    if n == left and c.snd_nxt < c.snd_max:
-        return True
+    # What send() found no room behind is not pushed: its rest is about to come, and with it the
+    # full segment. If it does not, the timer sends what there is.
+    if n == left:
+        if c.nodelay or c.fin or c.snd_nxt < c.snd_max:
+            return True
+        if not c.snd_nxt and (c.pushed or c.snd_len == c.snd_size):
+            return True
     if 2 * n >= c.max_wnd:
         return True
     _persist(c)

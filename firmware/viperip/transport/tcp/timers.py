@@ -92,6 +92,12 @@ def _retransmit(c):
         c.probing = True
         c.timing = False
         c.snd_nxt = 0
+    if c.probing and not c.pushed and c.snd_wnd >= c.snd_len:
+        # RFC 9293 3.8.6.2.1 (4): no more has come; what there is leaves now.
+        c.probing = False
+        c.pushed = True
+        output.flush(c)
+        return
     if c.probing:
         if _unheeded(c, limit):
             c.fail(ETIMEDOUT)
