@@ -12,6 +12,7 @@ PACKET_MULTICAST = 2
 PACKET_OTHERHOST = 3
 
 _HEADER = const(20)
+_RECORD = const(64)  # what a packet takes besides its bytes
 _ANY = bytes(4)
 
 
@@ -46,10 +47,10 @@ class _Queue:
         return len(self.queue)
 
     def _put(self, data, peer, extra):
-        if self.used + len(data) > self.size:
+        if self.used + len(data) + _RECORD > self.size:
             self.dropped += 1
             return
-        self.used += len(data)
+        self.used += len(data) + _RECORD
         self.queue.append((data, peer, extra))
         if self.wake is not None:
             self.wake()
@@ -65,7 +66,7 @@ class _Queue:
         buf[:n] = data[:n]
         if not peek:
             self.queue.pop(0)
-            self.used -= len(data)
+            self.used -= len(data) + _RECORD
         return n
 
 

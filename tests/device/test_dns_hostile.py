@@ -1,4 +1,5 @@
 # The DNS resolver and servers that lie; what test_dns.py has of malformed replies comes first.
+import harness
 from test_dns import A, ADDR, ASKED, CNAME, ONE, TWO, World, record, reply
 from test_dns_tcp import ask, framed, quiet, world
 from viperip.application import dns
@@ -123,3 +124,28 @@ def test_a_spoofer_without_the_id_only_makes_noise():
 
     w.one.answer = answer
     assert w.r.lookup("spoof.test") == [ADDR] and w.a.stats["dns_bad"] == 12
+
+
+def test_server_that_turns_out_unreachable_in_the_midst_of_a_transmission():
+    # The neighbour cache is full of stations that do not answer. Room for one more is taken from
+    # the server's entry, while the datagram for that one lies in the transmit buffer.
+    h = harness.host(static=False)
+    servers = [b"\x0a\0\0\x35", b"\x0a\0\0\x36"]
+    h.ifc.dns = servers
+    there = b"\x0a\0\0\xc8"
+    e = h.stack.udp.open(port=7)
+    e.send(b"x", there, 9)
+    h.ifc.arp.delete(there)
+    h.stack.resolver.query("some.test", lambda addrs, error: None)
+    for i in range(31):
+        h.ifc.arp.resolve(bytes((10, 0, 0, 60 + i)), 0)
+    e.send(b"mine", there, 9)
+    h.ifc.arp.delete(b"\x0a\0\0\x3c")
+    h.stack.poll()
+    h.sent()
+    h.inject(harness.arp(harness.REPLY, harness.PEER_MAC, there, harness.MAC, harness.ME))
+    (d,) = h.datagrams()
+    assert d.dst == there and d.payload[8:] == b"mine"
+    # And the next server is asked.
+    h.run(10, 10)
+    assert h.stack.resolver.queries[0].ep.remote == servers[1]

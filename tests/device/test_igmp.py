@@ -156,3 +156,21 @@ def test_interface_that_is_down_reports_nothing():
     h.igmp.join(h.ifc, SECOND)
     h.run(15000)
     assert not h.sent()
+
+
+def report(h, group, **more):
+    m = bytes((0x16, 0, 0, 0)) + group
+    c = checksum(m)
+    h.ip(2, m[:2] + bytes((c >> 8, c & 0xFF)) + m[4:], ttl=1, **more)
+
+
+def test_report_of_another_member():
+    # RFC 2236 3: it goes to the group. One sent to us alone, which may come from beyond the wire,
+    # must not keep us silent.
+    for more, silent in (({"dst": GROUP, "mac": GROUP_MAC}, True), ({}, False)):
+        h = member(GROUP)
+        h.stack.urandom = lambda n: b"\xff" * n
+        query(h)
+        report(h, GROUP, **more)
+        h.run(15000)
+        assert (reports(h) == []) == silent

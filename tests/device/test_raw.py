@@ -102,7 +102,7 @@ def test_raw_queue_is_bounded():
     net = Net()
     out = socket(AF_INET, SOCK_RAW, 200, net.a)
     into = socket(AF_INET, SOCK_RAW, 200, net.b)
-    into._pcb.size = 1000
+    into._pcb.size = 5 * (200 + 64)
     for _ in range(20):
         out.sendto(b"x" * 180, ("10.0.0.2", 0))
         net.run(3)
@@ -142,3 +142,18 @@ def test_packet_socket_refuses_frames_that_do_not_fit():
             assert False
         except OSError as e:
             assert e.errno == EMSGSIZE
+
+
+def test_what_a_packet_takes_besides_its_bytes_counts():
+    # Thousands of the shortest must not take many times the size of the buffer.
+    net = Net()
+    out = socket(AF_INET, SOCK_RAW, 200, net.a)
+    into = socket(AF_INET, SOCK_RAW, 200, net.b)
+    into._pcb.size = 1000
+    for _ in range(40):
+        out.sendto(b"", ("10.0.0.2", 0))
+        net.run(3)
+    assert into._pcb.count == 11
+    while into._pcb.count:
+        into.recv(100)
+    assert into._pcb.used == 0

@@ -11,6 +11,7 @@ CLIENT_PORT = 68
 SERVER_PORT = 67
 COOKIE = b"\x63\x82\x53\x63"
 FIXED = 240  # length up to and with the cookie
+_LONGEST = const(1500)  # nobody is told that we take more (option 57)
 _BROADCAST = b"\xff\xff\xff\xff"
 _ZERO = bytes(4)
 _MASK = const(0x3FFFFFFF)
@@ -70,7 +71,7 @@ def _field(buf, off, end, out):
 
 def parse(buf, off, n):
     """Options of the DHCP message at buf[off:off+n], {code: bytes}; None if it is malformed."""
-    if n < FIXED + 3 or buf[off + 1] != 1 or buf[off + 2] != 6:
+    if not FIXED + 3 <= n <= _LONGEST or buf[off + 1] != 1 or buf[off + 2] != 6:
         return None
     if bytes(buf[off + 236 : off + 240]) != COOKIE:
         return None

@@ -188,8 +188,10 @@ class _Query(Timer):
         self.send()
 
     def _icmp(self):
-        if self.ep is not None and self.ep.error:
-            self._failed()
+        # In the middle of somebody's transmission, it may be: the timer asks the next server.
+        if self.ep is not None and self.ep.error and self.stream is None:
+            self.error = FAILED
+            self.stack.arm(self, 0)
 
     def _close_stream(self):
         if self.stream is not None:

@@ -58,8 +58,9 @@ class IGMP(Timer):
             for g in p.ifc.groups:
                 if g != ALL_HOSTS and (group == _NO_GROUP or group == g):
                     self._later(p.ifc, g, self.stack.random(10) % tenths * 100)
-        elif kind == REPORT or kind == REPORT_V1:
-            # RFC 2236 3: somebody else reported it, so we need not.
+        elif (kind == REPORT or kind == REPORT_V1) and p.destination() == group:
+            # RFC 2236 3: somebody else reported it, so we need not. It comes to the group itself,
+            # which nobody beyond the wire can send to.
             self._forget(p.ifc, group)
 
     def _forget(self, ifc, group):

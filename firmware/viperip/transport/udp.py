@@ -142,6 +142,8 @@ class Endpoint:
             return -1
         if n > length:
             n = length
+        if n > len(buf) - off:
+            n = len(buf) - off
         self._get(buf, off, n)
         if not peek:
             self._drop(length + _RECORD)

@@ -232,6 +232,8 @@ class Connection(Timer):
         """Copy up to n received bytes to buf[off:]; how many."""
         if n > self.rcv_used:
             n = self.rcv_used
+        if n > len(buf) - off:
+            n = len(buf) - off
         if n <= 0:
             return 0
         self._get(buf, off, n)
