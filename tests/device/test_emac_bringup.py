@@ -219,8 +219,8 @@ def test_down_while_a_frame_is_lent():
 
 def test_a_running_emac_is_stopped_before_anything_else():
     # As after Ctrl-D: the program is new, the hardware is not.
-    b = works(Board().up())
-    again = EMAC(b.soc)
+    b = works(Board(power=12).up())
+    again = EMAC(b.soc, power=12)
     allocated = len(b.soc.memory._blocks)
     regs = b.soc._regs
 
@@ -228,7 +228,12 @@ def test_a_running_emac_is_stopped_before_anything_else():
         assert not b.emac.dma[0x18] & 0x2002, "memory is taken while the old DMA runs"
         return real(n, align)
 
+    def delay(n, real=b.soc.delay_ms):
+        assert not b.soc.emac_clocked() or not b.emac.dma[0x18] & 2, "the old DMA runs on"
+        real(n)
+
     b.soc.dma_alloc = alloc
+    b.soc.delay_ms = delay
     b.dev = again
     works(b.up())
     assert len(b.soc.memory._blocks) > allocated and regs[0x3FF000CC] == 0x47CF

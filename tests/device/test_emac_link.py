@@ -111,6 +111,19 @@ def test_a_phy_that_falls_silent():
     assert b.dev.link() and passes(b)
 
 
+def test_a_phy_that_comes_back_is_told_anew():
+    # It has a link at once, by its straps, but does not offer what it was told to.
+    b = Board()
+    b.dev.flow_control = True
+    b.up()
+    b.phy.power(False)
+    b.after(1100)
+    b.phy.power(True)
+    b.phy.anar = 0x01E1
+    b.after(300)
+    assert b.phy.anar == 0x05E1 and b.dev.link() and passes(b)
+
+
 def test_mdio_that_hangs_while_running():
     b = Board().up()
     read = b.emac._read_mac
@@ -186,6 +199,7 @@ def test_promiscuous():
     b = Board().up()
     b.dev.filter(promiscuous=True)
     assert b.soc.mem32[FILTER] == 0x11 and accepted(b, MAC, ALL, GROUP, FAR) == [1, 1, 1, 1]
+    assert b.trouble() == {}
     b.dev.filter()
     assert accepted(b, MAC, ALL, GROUP, FAR) == [1, 1, 1, 0]
 

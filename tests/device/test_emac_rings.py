@@ -329,15 +329,19 @@ def test_a_frame_that_is_not_sent_is_counted_once():
     b = Board().up()
     b.emac.tx_error = 0x200  # late collision
     for i in range(9):
+        b.dev.borrow()
         assert b.send(frame(100, tag=i))
     assert b.trouble() == {"tx_error": 1}
 
 
 def test_an_underflow():
     b = Board().up()
+    b.emac.tx_hangs = True
+    b.send(frame(100))
     b.emac.underflow()
+    b.emac.tx_hangs = False
     b.read()
-    assert b.count("tx_underflow") == 1
+    assert b.count("tx_underflow") == 1 and b.sent() == [frame(100)]
     alive(b)
 
 

@@ -150,6 +150,15 @@ def test_the_link_as_it_comes_and_goes():
     assert phy.link() == 2 and phy.link() == 1
 
 
+def test_a_link_whose_negotiation_is_not_complete():
+    _, model, _, phy = made("LAN8720")
+    phy.start(Bus())
+    model._read_bmsr = lambda: 0x780D
+    assert phy.link() == 0
+    model._read_bmsr = lambda: 0x782D
+    assert phy.link() == 1
+
+
 def test_a_short_loss_is_seen():
     _, model, _, phy = made("LAN8720")
     phy.start(Bus())

@@ -48,6 +48,7 @@ class Engine:
         self.tx_hangs = False  # tests: the transmitter makes no progress
         self.paused = False  # tests: a pause frame holds the transmitter
         self._stepping = False
+        self._afm = 0
 
     def engine_reset(self):
         self.status = 0
@@ -175,9 +176,13 @@ class Engine:
         self._receive(buf, off, n)
 
     def _receive(self, buf, off, n):
+        self._afm = 0
         if not self.accepts(buf, off):
-            self.filtered += 1
-            return
+            if not self.mac[4] & 0x80000001:
+                self.filtered += 1
+                return
+            # It is let in all the same, and marked.
+            self._afm = 0x40000000
         if (self.next_error & 0x9A or n > 1518) and not self.dma[0x18] & 0x80:
             # CRC error, collision, watchdog, or a giant, with FEF=0.
             self.next_error = 0
@@ -199,10 +204,8 @@ class Engine:
         self._store(buf, off, n)
 
     def accepts(self, buf, off):
-        """FRAMEFILTER, for the frame at buf[off:]."""
+        """Whether the frame at buf[off:] is addressed to this station, by FRAMEFILTER."""
         word = self.mac[4]
-        if word & 0x80000001:
-            return True
         if buf[off] & 1:
             if self._is_broadcast(buf, off):
                 return not word & 0x20
@@ -308,7 +311,7 @@ class Engine:
                 self.next_cut = 0
                 self.overflow()
             elif last:
-                w0 |= 0x100 | len(frame) << 16 | 0x20 | error
+                w0 |= 0x100 | len(frame) << 16 | 0x20 | error | self._afm
                 if error:
                     w0 |= 0x8000
             self.rx_current = self._next(

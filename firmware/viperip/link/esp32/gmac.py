@@ -132,8 +132,9 @@ class GMAC(LinkDevice):
             if self._rx is None:
                 # Whole frames of one VLAN tag with their FCS.
                 size = (self.mtu + 22 + 31) & ~31
-                self._rx = Ring(self.bus, self._layout, self.rx_frames, size, False)
+                rx = Ring(self.bus, self._layout, self.rx_frames, size, False)
                 self._tx = Ring(self.bus, self._layout, self._tx_frames, size, True)
+                self._rx = rx
             self.reset(_RESET_MS)
             self._defaults()
             self._find_phy()
@@ -476,9 +477,12 @@ class GMAC(LinkDevice):
         n = self._n
         if n:
             return n
+        batches = 2  # a storm of bad frames must not keep the caller for ever
         while True:
-            if self._seen == self._found and not self._batch():
-                return 0
+            if self._seen == self._found:
+                if not batches or not self._batch():
+                    return 0
+                batches -= 1
             n = self._lengths[self._seen]
             self._seen += 1
             if n > 0:

@@ -1,0 +1,1 @@
+"""Deliberate mistakes, and whether a test notices: `python -m tests.mutation`."""
