@@ -131,7 +131,10 @@ class Interface:
         self.dev.send(n)
 
     def send_copy(self, frame):
-        """Send a frame kept elsewhere; False if the device has no room."""
+        """Send a frame kept elsewhere; False if it is too long, or the device has no room."""
+        if len(frame) > self.dev.mtu + HEADER:
+            self.tx_drops += 1
+            return False
         buf = self.borrow()
         if buf is None:
             return False

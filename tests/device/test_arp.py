@@ -238,6 +238,22 @@ def test_full_table_gives_up_the_oldest():
     assert "10.0.0.107" not in entries and "10.0.0.108" in entries
 
 
+def test_silent_addresses_do_not_push_out_those_that_answer():
+    h = fresh()
+    talk(h)
+    answer(h)
+    h.run(2000)
+    for i in range(100):
+        talk(h, bytes((10, 0, 0, 100 + i)))
+    assert state(h) == "reachable"
+    states = [e["state"] for e in h.ifc.arp.entries()]
+    assert len(states) == 32 and states.count("incomplete") == 31
+    # They make way for one that answers.
+    talk(h, b"\x0a\0\0\x03")
+    answer(h, b"\x02\0\0\0\0\x0c", b"\x0a\0\0\x03")
+    assert state(h) == state(h, "10.0.0.3") == "reachable"
+
+
 def test_full_of_statics():
     from harness import raises
     from viperip.errors import ENOMEM

@@ -20,6 +20,7 @@ _ip_class = native.load("ip").ip_class
 
 ENTRIES = const(32)
 PENDING = const(16)
+_ASKED_MAX = const(8)  # entries without an answer that a full table keeps
 REQUEST = const(1)
 REPLY = const(2)
 
@@ -84,6 +85,7 @@ class ARP(Timer):
         self.tries = bytearray(ENTRIES)
         self.time = [0] * ENTRIES  # when the state was entered, or the last request sent
         self.used = [0] * ENTRIES
+        self._lost = []  # frames whose address did not answer, to be reported
         self.pending = []  # (entry, frame) waiting for an answer
         self.conflict = None  # MAC of a station that claims our address
         self._conflict_at = 0
@@ -148,24 +150,31 @@ class ARP(Timer):
         return i
 
     def _slot(self):
-        # A free entry, else the one that was used longest ago and is neither static nor awaited.
-        best = -1
-        age = -1
-        now = self.stack.now
-        for i in range(ENTRIES):
-            s = self.state[i]
+        # A free entry, else the one that was used longest ago: of those still asked for while they
+        # are many, so that addresses nobody has do not push out those that answer.
+        asked = 0
+        for s in self.state:
             if s == FREE:
-                return i
-            if s == REACHABLE or s == STALE:
-                a = diff(now, self.used[i])
-                if a > age:
+                return self._oldest(FREE, FREE)
+            if s == INCOMPLETE:
+                asked += 1
+        if asked > _ASKED_MAX:
+            i = self._oldest(INCOMPLETE, INCOMPLETE)
+            self._fail(i)
+            return i
+        i = self._oldest(REACHABLE, STALE)
+        if i < 0 and asked:
+            i = self._oldest(INCOMPLETE, INCOMPLETE)
+            self._fail(i)
+        return i
+
+    def _oldest(self, first, last):
+        # The entry in one of these states that was used longest ago, or -1.
+        best = -1
+        for i in range(ENTRIES):
+            if first <= self.state[i] <= last:
+                if best < 0 or diff(self.used[i], self.used[best]) < 0:
                     best = i
-                    age = a
-        if best < 0:
-            for i in range(ENTRIES):
-                if self.state[i] == INCOMPLETE:
-                    self._fail(i)
-                    return i
         return best
 
     def _free(self, i):
@@ -263,6 +272,15 @@ class ARP(Timer):
         lost = [frame for j, frame in self.pending if j == i]
         self.pending = [p for p in self.pending if p[0] != i]
         self.stack.stats["arp_failed"] += 1
+        if lost:
+            # Not now: who hears of it may send, and a borrowed transmit buffer may be in use.
+            self._lost.extend(lost)
+            self._schedule(0)
+
+    def _report(self):
+        # Tell the senders of datagrams that will never leave.
+        lost = self._lost
+        self._lost = []
         for frame in lost:
             self.stack.ip.unreachable(frame, HEADER)
 
@@ -359,6 +377,8 @@ class ARP(Timer):
                     if s == REACHABLE and diff(now, self.time[i]) > _REACHABLE_MS:
                         self._enter(i, STALE)
                     self._schedule(_REACHABLE_MS)
+        if self._lost:
+            self._report()
 
     def _retry(self, i, now):
         left = _RETRY_MS - diff(now, self.time[i])
