@@ -4,6 +4,7 @@ import struct
 
 from viperip import native
 from viperip.bytecode import emac as twin
+from viperip.link.esp32.descriptors import Enhanced, Normal, Ring
 
 hot = native.load("emac")
 WORDS = 8
@@ -95,6 +96,48 @@ def test_what_is_wrong_with_a_descriptor():
                 status(b, 0, 64 << 16 | 0x300)
                 b[4 * word + bit // 8] ^= 1 << bit % 8
                 assert scan(module, b, want, 0, 2) == (1, [-3, 77]), (word, bit)
+
+
+class Bus:
+    # Memory from address 0x1000 on.
+    def __init__(self):
+        self.next = 0x1000
+
+    def dma_alloc(self, n, align):
+        at = self.next
+        assert at % align == 0
+        self.next += n + 12
+        return bytearray(n), at
+
+
+def test_a_ring_in_both_layouts():
+    for layout, words, rx, tx, tx1 in (
+        (Enhanced, 8, 0x4000 | 640, 0x00100000, 0),
+        (Normal, 4, 0x01000000 | 640, 0, 0x61000000),
+    ):
+        for send in (False, True):
+            ring = Ring(Bus(), layout, 3, 640, send)
+            ring.rewind()
+            assert ring.address == 0x1000 and ring.stride == 4 * words and len(ring.buffers) == 3
+            first = 0x1000 + 3 * 4 * words + 12
+            for i in range(3):
+                w = struct.unpack_from("<4I", ring.memory, 4 * words * i)
+                buf = first + i * 652
+                after = 0x1000 + (i + 1) % 3 * 4 * words
+                if send:
+                    assert w == (tx, tx1, buf, after), w
+                else:
+                    assert w == (0x80000000, rx, buf, after), w
+                assert bool(ring.owned(i)) != send
+
+
+def test_a_frame_in_the_normal_layout():
+    ring = Ring(Bus(), Normal, 2, 640, True)
+    ring.rewind()
+    for module in (hot, twin):
+        module.tx_give(ring.memory, ring.want, 4, 100)
+        w = struct.unpack_from("<4I", ring.memory, 16)
+        assert w == (0x80000000, 0x61000064, 0x1000 + 32 + 12 + 652, 0x1000)
 
 
 def test_the_twins_agree():
