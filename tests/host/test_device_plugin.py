@@ -11,6 +11,14 @@ from tests.plugin.device import read_source
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# What a started QEMU leaves to be seen: its sockets.
+LISTENING = """
+for word; do
+    case $word in unix:*) word=${word#unix:}; : >"${word%%,*}";; esac
+done
+exec sleep 60
+"""
+
 CONFTEST = 'pytest_plugins = ["tests.plugin.device", "tests.plugin.summary"]\n'
 
 
@@ -118,6 +126,30 @@ def test_the_bytecode_target_forces_the_twins(tmp_path: Path) -> None:
     output = run_pytest(tmp_path, {"test_env.py": text}, "--target", "unix,bytecode")
     assert "test_a[bytecode] PASSED" in output
     assert "test_a[unix] FAILED" in output
+
+
+def test_what_a_file_needs_is_started_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        'NEEDS = ("referee",)\nimport os\n'
+        "def test_a(): assert os.getenv('VIPERIP_REFEREE')\ndef test_b(): pass\n"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    program = tmp_path / "qemu-system-arm"
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for version, does, outcome, reason in (
+        ("8.2.2", "exit 1", "2 skipped", "QEMU 8.2.2, too old: python -m viperip_host.qemu"),
+        ("9.0.0", "echo no such machine", "2 skipped", "QEMU does not start: no such machine"),
+        ("9.0.0", LISTENING, "2 passed", ""),
+    ):
+        ask = f"[ $1 = --version ] && exec echo QEMU emulator version {version}"
+        program.write_text(f"#!/bin/sh\n{ask}\n{does}\n")
+        program.chmod(0o755)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        output = run_pytest(folder, {"test_needs.py": text})
+        assert outcome in output.splitlines()[-1], output
+        assert reason in output
 
 
 def test_the_table_stands_just_above_the_last_line(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Collects `test_*` functions of tests/device/ and runs them in MicroPython.
 
 The files are never imported here: their functions are found in the source. A file may say
-    HEAP = "1M"         heap of the interpreter it runs in (16M without it)
-    TARGETS = ("unix",) run on these targets only
-    # timeout: 300      seconds for the whole file on one target (120 without it)
+    HEAP = "1M"          heap of the interpreter it runs in (16M without it)
+    TARGETS = ("unix",)  run on these targets only
+    NEEDS = ("referee",) what is started beside it, and ends with it: see SERVICES
+    # timeout: 300       seconds for the whole file on one target (120 without it)
 A test that cannot run on a target raises an exception named SkipTest.
 """
 
@@ -12,18 +13,21 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from tests.plugin.referee import Referee
 from tests.plugin.session import DeviceFailure, DeviceSkip, Session
 from tests.plugin.targets import Target, all_targets, chosen_names, everything_wanted
+from viperip_host.errors import HostError
 
 FOLDER = Path("tests", "device")
 HEAP = "16M"
 SECONDS = 120.0
+SERVICES = {"referee": Referee}
 
-_sessions = pytest.StashKey[dict[tuple[Path, str], Session]]()
+_sessions = pytest.StashKey[dict[tuple[Path, str], "Session | str"]]()
 _targets = pytest.StashKey[list[Target]]()
 
 
@@ -67,6 +71,7 @@ class Source:
     heap: str
     seconds: float
     targets: tuple[str, ...] | None  # None: all
+    needs: tuple[str, ...]
 
 
 def read_source(text: str, name: str) -> Source:
@@ -81,7 +86,7 @@ def read_source(text: str, name: str) -> Source:
                 functions.append((node.name, node.lineno))
         elif isinstance(node, ast.Assign):
             hint = getattr(node.targets[0], "id", None)
-            if hint in ("HEAP", "TARGETS"):
+            if hint in ("HEAP", "TARGETS", "NEEDS"):
                 hints[hint] = ast.literal_eval(node.value)
     timeout = re.search(r"^#\s*timeout:\s*([0-9]+)\s*$", text, re.MULTILINE)
     targets = hints.get("TARGETS")
@@ -90,6 +95,7 @@ def read_source(text: str, name: str) -> Source:
         str(hints.get("HEAP", HEAP)),
         float(timeout[1]) if timeout else SECONDS,
         tuple(targets) if targets is not None else None,
+        tuple(hints.get("NEEDS", ())),
     )
 
 
@@ -118,7 +124,7 @@ class DeviceFile(pytest.File):
 class DeviceItem(pytest.Item):
     """One function on one target."""
 
-    function: str
+    called: str  # (not `function`: -k looks into what it finds there)
     line: int
     target: Target
     source: Source
@@ -128,7 +134,7 @@ class DeviceItem(pytest.Item):
         cls, parent: DeviceFile, function: str, line: int, target: Target, source: Source
     ) -> "DeviceItem":
         item: DeviceItem = cls.from_parent(parent, name=f"{function}[{target.name}]")
-        item.function, item.line, item.target, item.source = function, line, target, source
+        item.called, item.line, item.target, item.source = function, line, target, source
         item.user_properties.append(("target", target.name))
         # The session watches the clock, and knows more to say than a signal in mid-air.
         item.add_marker(pytest.mark.timeout(source.seconds + 60))
@@ -136,13 +142,12 @@ class DeviceItem(pytest.Item):
 
     def runtest(self) -> None:
         if self.target.interpreter() is None:
-            not_here = f"target {self.target.name}: {self.target.missing}"
-            if everything_wanted():
-                raise DeviceFailure(not_here)
-            pytest.skip(not_here)
+            self._not_here(f"target {self.target.name}: {self.target.missing}")
         session = self._session()
+        if isinstance(session, str):
+            self._not_here(session)
         try:
-            result = session.run(self.function)
+            result = session.run(self.called)
         except DeviceSkip as skip:
             if everything_wanted():
                 raise DeviceFailure(f"skipped, but everything must run: {skip}") from None
@@ -151,12 +156,28 @@ class DeviceItem(pytest.Item):
             self.add_report_section("call", "device output", session.output)
         self.user_properties.append(("heap", result.heap))
 
-    def _session(self) -> Session:
+    def _not_here(self, reason: str) -> NoReturn:
+        if everything_wanted():
+            raise DeviceFailure(reason)
+        pytest.skip(reason)
+
+    def _session(self) -> Session | str:
+        """The session of the file; as text why there is none."""
         sessions = self.config.stash[_sessions]
         key = (self.path, self.target.name)
         if key not in sessions:
-            sessions[key] = Session(self.target, self.path, self.source.heap, self.source.seconds)
+            sessions[key] = self._start()
         return sessions[key]
+
+    def _start(self) -> Session | str:
+        session = Session(self.target, self.path, self.source.heap, self.source.seconds)
+        try:
+            for name in self.source.needs:
+                session.add(SERVICES[name]())
+        except HostError as error:
+            session.close()
+            return str(error)
+        return session
 
     def same_process(self, other: pytest.Item | None) -> bool:
         """Whether OTHER runs in the same interpreter process as this."""
@@ -183,10 +204,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     finally:
         if isinstance(item, DeviceItem) and not item.same_process(nextitem):
             session = item.config.stash[_sessions].pop((item.path, item.target.name), None)
-            if session:
+            if isinstance(session, Session):
                 session.close()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     for one in session.config.stash.get(_sessions, {}).values():
-        one.close()
+        if isinstance(one, Session):
+            one.close()

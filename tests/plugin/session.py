@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.plugin.referee import Referee
 from tests.plugin.targets import Target
 from viperip_host import process, resources
 
@@ -52,6 +53,12 @@ class Session:
     _hung: str = ""
     _import_error: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    _services: list[Referee] = field(default_factory=list)
+
+    def add(self, service: Referee) -> None:
+        """Something that the tests need beside them, to be ended with the session."""
+        self._services.append(service)
+        self.environment.update(service.environment)
 
     def run(self, name: str) -> Result:
         """Run the function NAME. DeviceFailure with the device's traceback, or DeviceSkip."""
@@ -82,6 +89,11 @@ class Session:
         return self._output.decode(errors="replace")
 
     def close(self) -> None:
+        self._end_child()
+        while self._services:
+            self._services.pop().close()
+
+    def _end_child(self) -> None:
         if self._child is None:
             return
         child, self._child = self._child, None
@@ -124,7 +136,7 @@ class Session:
         error = self._message(f"importing {self.path.name} for {name}")["error"]
         if error:
             self._import_error = f"{self.path.name} could not be imported:\n{error.rstrip()}"
-            self.close()
+            self._end_child()
             raise DeviceFailure(self._import_error)
 
     def _ask(self, name: str) -> dict[str, Any]:
@@ -173,7 +185,7 @@ class Session:
     def _fail_hung(self, name: str) -> None:
         self._keep(self._buffer)
         self._hung = name
-        self.close()
+        self._end_child()
         raise DeviceFailure(
             f"{name} did not end; {self.path.name} has {self.seconds:.0f} s in all "
             "(a comment `# timeout: N` in it raises that)"
@@ -185,5 +197,5 @@ class Session:
         ended = process.Child("interpreter", self._child)
         ended.wait(process.GRACE)
         reason = ended.reason()
-        self.close()
+        self._end_child()
         raise DeviceFailure(f"the interpreter {reason} in {name}")
