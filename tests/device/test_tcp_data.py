@@ -1,5 +1,6 @@
 # Data on an established TCP connection (RFC 9293 3.8, RFC 1122 4.2.3).
-from tcp_peer import ACK, PSH, Peer, mss, pattern
+from harness import host
+from tcp_peer import ACK, PSH, SYN, Peer, mss, pattern
 
 
 def small(size=4000, options=None, **more):
@@ -484,3 +485,16 @@ def test_keepalive_of_the_peer():
     p.send(0, 1, ACK, b"\0")
     p.expect(seq=1, ack=1)
     assert p.c.rcv_used == 0
+
+
+def test_window_within_what_the_device_holds():
+    # A device with 8 receive buffers loses what comes beyond them while nobody polls.
+    p = Peer(host(frames=8)).passive()
+    for i in range(6):
+        p.send(1 + i * 1460, 1, ACK, pattern(1460, i * 1460))
+        for s in p.got():
+            assert s.wnd <= 8 * 1460, s.wnd
+        p.read()
+    syn = Peer(host(frames=8))
+    syn.connect()
+    syn.expect(flags=SYN, wnd=8 * 1460)

@@ -25,6 +25,7 @@ from .segment import DEFAULT_MSS
 _m = native.load("memory")
 _ring_copy = _m.ring_copy
 _find = _m.find
+_NO_LIMIT = const(0x3FFFFFFF)
 
 
 class Connection(Timer):
@@ -63,6 +64,7 @@ class Connection(Timer):
         self.rcv_head = 0
         self.rcv_used = 0
         self.rcv_adv = 0  # right edge announced
+        self.wnd_limit = _NO_LIMIT  # bytes that the receive ring of the device holds
         self.rcv_shift = 0
         self.want_scale = -1
         self.rcv_mss = 1460
@@ -129,8 +131,14 @@ class Connection(Timer):
                 # What is written into its buffer is not checked again.
                 self.mss = min(self.mss, ifc.mtu - 40)
                 self.rcv_mss = min(self.rcv_mss, ifc.mtu - 40)
+                self._limit(ifc.dev.rx_frames)
             self._generation = stack.generation
         return self._route
+
+    def _limit(self, frames):
+        # No more is announced than the device holds while nobody polls: what is lost there is
+        # lost in bursts.
+        self.wnd_limit = frames * self.rcv_mss if frames else _NO_LIMIT
 
     def touch(self):
         """Something may have to be sent: flush() at the end of this poll."""
@@ -152,9 +160,10 @@ class Connection(Timer):
         r = self.route()
         if r is not None:
             self.rcv_mss = self.egress.mtu - 40
+            self._limit(self.egress.dev.rx_frames)
         self.mss = min(DEFAULT_MSS, self.rcv_mss)
         congestion.start(self)
-        self.rcv_adv = min(self.rcv_size, 0xFFFF)
+        self.rcv_adv = min(self.rcv_size, self.wnd_limit, 0xFFFF)
         self.touch()
 
     def established(self):
@@ -256,7 +265,8 @@ class Connection(Timer):
         s = self.state
         if s == ESTABLISHED or s == FIN_WAIT_1 or s == FIN_WAIT_2:
             grown = output.growth(self)
-            if grown and (self.rcv_adv < 2 * self.rcv_mss or grown >= self.rcv_size >> 1):
+            half = min(self.rcv_size, self.wnd_limit) >> 1
+            if grown and (self.rcv_adv < 2 * self.rcv_mss or grown >= half):
                 self.ack_now = True
                 self.touch()
 

@@ -104,7 +104,7 @@ def take_syn(c, p, seg):
         c.rcv_shift = c.want_scale
     else:
         c.want_scale = -1
-    c.rcv_adv = min(c.rcv_size, 0xFFFF)
+    c.rcv_adv = min(c.rcv_size, c.wnd_limit, 0xFFFF)
 
 
 def _syn_sent(c, p, seg):

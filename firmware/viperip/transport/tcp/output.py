@@ -21,10 +21,12 @@ def growth(c):
     """
     free = c.rcv_size - c.rcv_used
     limit = 0xFFFF << c.rcv_shift
+    if limit > c.wnd_limit:
+        limit = c.wnd_limit
     if free > limit:
         free = limit
     free -= c.rcv_adv
-    if free >= c.rcv_mss or free >= c.rcv_size >> 1:
+    if free >= c.rcv_mss or free >= min(c.rcv_size, limit) >> 1:
         return free
     return 0
 
