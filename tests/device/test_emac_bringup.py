@@ -262,6 +262,12 @@ def test_inheriting_from_the_firmwares_lan():
     failing(b.dev.up)
 
 
+def test_inheriting_a_clock_that_the_firmware_made():
+    for mode in ("GPIO17_OUT", "GPIO16_OUT", "GPIO0_OUT"):
+        arguments = {"mdc": 23, "mdio": 18, "ref_clk": int(mode[4:-4]), "ref_clk_mode": "OUT"}
+        works(Board(Wiring(clock=mode), clock=mode, inherit=arguments).up())
+
+
 def test_a_silent_mdio_is_named():
     # The MAC's side of MDIO hangs.
     b = Board()

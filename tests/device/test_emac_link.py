@@ -92,6 +92,22 @@ def test_another_far_end_between_two_looks():
     assert config(b) == 0xC80C and passes(b)
 
 
+def test_another_far_end_while_there_is_other_trouble():
+    # The transmitter is stuck at the look that brings the news.
+    b = Board().up()
+    b.emac.tx_hangs = True
+    b.send(frame(100))
+    b.after(1100)
+    b.phy.unplug()
+    b.phy.plug(0x4021)
+    b.after(1100)
+    assert b.count("tx_stuck") == 1 and config(b) == 0x800C
+    b.emac.tx_hangs = False
+    b.after(100)
+    b.sent()
+    assert passes(b)
+
+
 def test_the_same_far_end_again_loses_nothing():
     b = Board().up()
     b.phy.unplug()
@@ -247,6 +263,24 @@ def test_filters_survive_down_and_up_and_trouble():
         assert accepted(b, GROUP, group(1), MAC) == [1, 0, 1]
         b.dev.down()
         b.up()
+
+
+def test_another_station_address():
+    other = b"\x02\1\2\3\4\5"
+    b = Board()
+    b.dev.mac = other
+    b.up()
+    assert accepted(b, other, MAC) == [1, 0]
+    b.dev.mac = MAC
+    assert b.dev.mac == MAC and accepted(b, other, MAC) == [0, 1]
+    for bad in (ALL, b"\x02", GROUP):
+        try:
+            b.dev.mac = bad
+        except ValueError:
+            pass
+        else:
+            raise AssertionError(bad)
+    assert accepted(b, MAC) == [1]
 
 
 def test_a_unicast_address_is_no_group():

@@ -27,6 +27,7 @@ FILES = (
     "test_emac_routines",
     "test_emac_heap",
     "test_emac_stack",
+    "test_emac_fuzz",
     "test_emac_sequence",
 )
 

@@ -180,7 +180,15 @@ class ESP32Model:
             self.pin(0)
             r[_IO_MUX + _PAD[0]] = 0x5A00
         else:
-            raise NotImplementedError("the modelled network.LAN takes its clock from outside")
+            ext[0x08] = 2
+            ext[0x04] = ext[0x00] = 0
+            gpio = int(clock[4:-4])
+            self.pin(gpio)
+            r[_IO_MUX + _PAD[gpio]] = 0x5800 if gpio else 0x1800
+            if not gpio:
+                r[_IO_MUX] = r[_IO_MUX] & ~15 | 6
+            r[0x3FF48030] = 0x1000000
+            self._apll[7], self._apll[5], self._apll[4], self._apll[3] = 6, 0x49, 2, 0x80
         self.emac.dma[0] = 0x06022080
         self.emac.dma[0x18] = 0x02000004
         self.emac.mac[0] = 0xCC00

@@ -66,12 +66,13 @@ class GMAC(LinkDevice):
 
     rx_off = 0
     tx_off = 0
+    _up = False
+    _station = b"\x02\0\0\0\0\0"
 
     def __init__(
         self, bus, mac, dma, layout=Enhanced, station=None, rx_frames=8, tx_frames=4, mtu=1500
     ):
-        if station is not None:
-            self.mac = bytes(station)
+        self._station = bytes(station or self._station)
         self.bus = bus
         self.mtu = mtu
         self.rx_frames = rx_frames
@@ -96,7 +97,7 @@ class GMAC(LinkDevice):
         self.mdio = MDIO(bus, mac)
         self._rx = self._tx = None  # the rings, made at the first up()
         self._lengths = array("h", [0] * rx_frames)
-        self._up = self._running = self._linked = False
+        self._running = self._linked = False
         self.filters = Filters(mac, dma)
         self._silent = False  # the PHY did not answer when it was asked last
         self._checked = 0  # when the PHY was asked last
@@ -200,6 +201,19 @@ class GMAC(LinkDevice):
             if not i:
                 raise OSError(ETIMEDOUT, "the transmit FIFO is not flushed: no reference clock")
             self.bus.delay_us(1)
+
+    @property
+    def mac(self):
+        """The station's address, 6 bytes, which may change at any time. ValueError: a group's."""
+        return self._station
+
+    @mac.setter
+    def mac(self, mac):
+        if len(mac) != 6 or mac[0] & 1:
+            raise ValueError("not the MAC address of a station")
+        self._station = bytes(mac)
+        if self._up and self.error is None:
+            self.filters.station(self._mem, 0, mac)
 
     def filter(self, promiscuous=False, multicast=None):
         """What to receive beside the station's address and broadcasts.
@@ -340,7 +354,9 @@ class GMAC(LinkDevice):
             return
         if self._running:
             self._count_missed()
-            if not self._watch_rx() or not self._watch_tx():
+            if self._watch_rx():
+                self._watch_tx()
+            if self.error is not None:
                 return
         if not self._running or state == 2:
             # Up, or up again since the last look: the far end may be another one now.
@@ -351,6 +367,8 @@ class GMAC(LinkDevice):
                 if mode == self._mode:
                     return
                 self._try_stop()
+                if self.error is not None:
+                    return
             self._mode = mode
             pause = self.flow_control and self.phy.pause(mode)
             self._start(mode, pause)
@@ -467,8 +485,6 @@ class GMAC(LinkDevice):
         elif not self._mem[self._mac + r.DEBUG] & r.DEBUG_TX_PAUSED:
             self.counters["tx_stuck"] += 1
             self._restart()
-            return False
-        return True
 
     # The way of a frame. One register is read, one viper routine called for a batch of received
     # frames; nothing here allocates.

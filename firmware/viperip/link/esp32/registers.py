@@ -31,8 +31,9 @@ HWFEAT = const(0x58)
 
 BUSMODE_SWR = const(1)
 BUSMODE_ATDS = const(0x80)
-# Mixed bursts, address-aligned, bursts of 32 transmitted and of 1 received at the least, which is
-# what ESP-IDF ends up with (emac_hal.c, emac_hal_init_dma_default); ATDS comes with the layout.
+# Mixed and address-aligned bursts of 32 (PBL; RPBL, which says nothing while USP is 0, keeps its
+# reset value), as ESP-IDF ends up with (emac_hal.c, emac_hal_init_dma_default). ATDS comes with
+# the layout.
 BUSMODE_DEFAULT = const(0x06022000)
 
 OPMODE_SR = const(0x2)
