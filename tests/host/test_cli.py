@@ -38,7 +38,7 @@ def test_help_imports_no_verb() -> None:
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", [[], ["sim"], ["switch"]])
+@pytest.mark.parametrize("verb", [[], ["sim"], ["switch"], ["boards"]])
 def test_every_help_has_examples_and_exit_statuses(verb: list[str]) -> None:
     done = viperip(*verb, "--help")
     assert done.returncode == 0
@@ -97,7 +97,7 @@ def test_version_is_the_stack_s() -> None:
         (["sim", "--forward", "0:80"], "1 to 65535"),
         (["sim", "--forward", "8080:65536"], "1 to 65535"),
         (["sim", "--forward", "18080:80", "--forward", "18080:81"], "twice"),
-        (["sim", "--board", "toaster"], "there are unix"),
+        (["sim", "--board", "toaster"], "unix, w5500-esp32c3"),
         (["sim", "--micropython", "/no/such/program"], "no program"),
         (["sim", "--micropython", sys.executable], "is not a MicroPython"),
         (["sim", "no_such_script.py"], "no such script"),
