@@ -149,6 +149,10 @@ PHY_INIT = (
 )  # fmt: skip
 
 START = (
+    (
+        "OWN: no DMA runs, whatever became of an earlier start",
+        ("read", DMA + 0x18),
+    ),
     ("MAC emac_esp32_set_speed, _set_duplex: CONFIG, while TE and RE are off",
      ("w", MAC + 0x00, 0xC800)),
     ("MAC emac_esp32_enable_flow_ctrl: the partner has not asked for it",

@@ -207,6 +207,46 @@ def test_nothing_is_written_after_down():
     assert b.soc.mem32[DMA + 0x18] & 0x2002 == 0 and b.soc.mem32[MACB] & 0xC == 0
 
 
+def test_down_after_an_exception_in_the_middle():
+    # Ctrl-C just when the DMA had been started.
+    b = Board()
+    rewind = b.emac.demand_rx
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    b.emac.demand_rx = interrupted
+    try:
+        b.up()
+    except KeyboardInterrupt:
+        pass
+    b.emac.demand_rx = rewind
+    b.dev.down()
+    assert b.soc.mem32[DMA + 0x18] & 0x2002 == 0 and b.soc.mem32[MACB] & 0xC == 0
+    works(b.up())
+
+
+def test_a_start_after_an_exception_in_the_middle():
+    # The same while the link comes up from recv(), and nobody calls down().
+    b = Board()
+    b.phy.unplug()
+    b.up()
+    b.phy.plug()
+    demand = b.emac.demand_rx
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    b.emac.demand_rx = interrupted
+    try:
+        b.after(200)
+    except KeyboardInterrupt:
+        pass
+    b.emac.demand_rx = demand
+    b.after(1100)
+    works(b)
+
+
 def test_down_while_a_frame_is_lent():
     b = works(Board().up())
     b.give(frame(300), frame(301))

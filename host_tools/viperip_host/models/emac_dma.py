@@ -258,7 +258,7 @@ class Engine:
         if not self.soc.memory.reaches(address):
             self._bus_error(code)
             return None
-        buf, o = self.soc.memory.find(address, 32, "a descriptor")
+        buf, o = self.soc.memory.find(address, 32 if self.dma[0] & 0x80 else 16, "a descriptor")
         return buf, o, struct.unpack_from("<4I", buf, o)
 
     def _next(self, address, chained, last, base, word3):
@@ -266,7 +266,8 @@ class Engine:
             return base
         if chained:
             return word3
-        return address + 32 + 4 * (self.dma[0] >> 2 & 31)
+        # BUSMODE: ATDS says how long a descriptor is, DSL what is left out between two.
+        return address + (32 if self.dma[0] & 0x80 else 16) + 4 * (self.dma[0] >> 2 & 31)
 
     def _unavailable(self):
         self._rx = _SUSPENDED

@@ -262,8 +262,6 @@ class EMACModel(Engine):
     def _check_start(self, name, at):
         if not self.dma[at]:
             raise ModelError("the DMA was started, but %s was not written" % name)
-        if not self.dma[0] & 0x80:
-            raise ModelError("the DMA was started with small descriptors: BUSMODE.ATDS is 0")
 
     # MAC block.
 

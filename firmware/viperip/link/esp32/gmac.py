@@ -229,6 +229,8 @@ class GMAC(LinkDevice):
     # Start and stop. The order is that of emac_hal_start and emac_hal_stop in ESP-IDF.
 
     def _start(self, mode, pause):
+        # An exception (Ctrl-C) may have left an earlier start in the middle.
+        self._halt()
         mem = self._mem
         config = self._mac + r.CONFIG
         opmode = self._dma + r.OPMODE
@@ -300,9 +302,11 @@ class GMAC(LinkDevice):
         self._up = False
         self._linked = False
         self._forget()
-        if self._running:
+        if self.error is None:
+            # Ask the hardware: an exception may have come between it and `_running`.
             try:
-                self._stop()
+                if self._mem[self._dma + r.OPMODE] & (r.OPMODE_ST | r.OPMODE_SR):
+                    self._stop()
             except OSError as e:
                 self.error = e
                 self.kill()
