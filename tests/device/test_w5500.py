@@ -85,56 +85,6 @@ def test_without_a_reset_pin():
     assert dev.link()
 
 
-def test_from_the_pins_of_a_board():
-    import sys
-
-    from viperip.link.w5500 import from_pins
-
-    b = Board(up=False)
-
-    class Pin:
-        OUT, IN, PULL_UP = "out", "in", "up"
-
-        def __init__(self, gpio, *mode, value=None):
-            self.gpio = gpio
-            self.mode = mode
-            self.say = {7: b.chip.cs, 8: b.chip.reset}.get(gpio)
-            if value is not None:
-                self(value)
-
-        def __call__(self, *value):
-            return self.say(*value) if value else b.chip.irq()
-
-    class machine:
-        Pin = None
-
-        def SPI(self, number, **more):
-            self.number = number
-            self.more = more
-            return b.chip
-
-        def unique_id(self):
-            return b"\x84\xf7\x03\x01\x02\x03"
-
-    m = machine()
-    m.Pin = Pin
-    before = sys.modules.get("machine")
-    sys.modules["machine"] = m
-    try:
-        dev = from_pins(1, sck=4, mosi=5, miso=6, cs=7, reset=8, irq=9)
-    finally:
-        del sys.modules["machine"]
-        if before:
-            sys.modules["machine"] = before
-    assert m.number == 1 and m.more["baudrate"] == 20000000
-    assert [m.more[k].gpio for k in ("sck", "mosi", "miso")] == [4, 5, 6]
-    assert dev.mac == b"\x86\xf7\x03\x01\x02\x03"
-    dev._sleep_ms = b.chip.clock.sleep_ms
-    dev._ticks = b.chip.clock.ticks_ms
-    dev.up()
-    assert dev.link() and b.chip.common[0x18] == 1
-
-
 def test_bad_arguments():
     from viperip.link.w5500 import W5500
 

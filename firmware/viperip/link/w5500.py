@@ -625,24 +625,3 @@ class W5500(LinkDevice):
         self._wr = (at + n) & 0xFFFF
         self._put16(_S0, _SN_TX_WR, self._wr)
         self._command(_SEND)
-
-
-def from_pins(
-    spi, sck, mosi, miso, cs, reset=None, irq=None, baudrate=20000000, mac=None, mtu=1500
-):
-    """A W5500 on the SPI bus and GPIO numbers that a board's profile names.
-
-    mac: 6 bytes; without, the chip's unique id with the bit of a local address.
-    """
-    machine = __import__("machine")
-    pin = machine.Pin
-    if mac is None:
-        ident = machine.unique_id()
-        mac = bytes((ident[0] & 0xFC | 2,)) + ident[-5:]
-    bus = machine.SPI(spi, baudrate=baudrate, sck=pin(sck), mosi=pin(mosi), miso=pin(miso))
-    cs = pin(cs, pin.OUT, value=1)
-    if reset is not None:
-        reset = pin(reset, pin.OUT, value=1)
-    if irq is not None:
-        irq = pin(irq, pin.IN, pin.PULL_UP)
-    return W5500(bus, cs, mac, reset, irq, mtu)
