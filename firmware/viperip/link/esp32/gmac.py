@@ -156,7 +156,10 @@ class GMAC(LinkDevice):
         busmode = self._dma + r.BUSMODE
         if not mem[busmode] & r.BUSMODE_SWR:
             # A DMA that still runs could write on while its descriptors are forgotten.
-            self._halt()
+            try:
+                self._halt()
+            except OSError:
+                pass  # what follows says why
             mem[busmode] = r.BUSMODE_SWR
         while mem[busmode] & r.BUSMODE_SWR:
             if ms <= 0:
@@ -229,7 +232,6 @@ class GMAC(LinkDevice):
     # Start and stop. The order is that of emac_hal_start and emac_hal_stop in ESP-IDF.
 
     def _start(self, mode, pause):
-        # An exception (Ctrl-C) may have left an earlier start in the middle.
         self._halt()
         mem = self._mem
         config = self._mac + r.CONFIG
@@ -285,15 +287,11 @@ class GMAC(LinkDevice):
         return True
 
     def _halt(self):
-        # Stop DMA and MAC in whatever state they are.
-        mem = self._mem
-        opmode = self._dma + r.OPMODE
-        if mem[opmode] & (r.OPMODE_ST | r.OPMODE_SR):
-            try:
-                self._stop()
-            except OSError:
-                pass  # the soft reset that follows says why
+        # Stop if the hardware says that it runs: an exception (Ctrl-C) may have come between it
+        # and `_running`.
         self._running = False
+        if self._mem[self._dma + r.OPMODE] & (r.OPMODE_ST | r.OPMODE_SR):
+            self._stop()
 
     def down(self):
         """Stop the DMA and the receiver; no buffer is written to afterwards."""
@@ -303,10 +301,8 @@ class GMAC(LinkDevice):
         self._linked = False
         self._forget()
         if self.error is None:
-            # Ask the hardware: an exception may have come between it and `_running`.
             try:
-                if self._mem[self._dma + r.OPMODE] & (r.OPMODE_ST | r.OPMODE_SR):
-                    self._stop()
+                self._halt()
             except OSError as e:
                 self.error = e
                 self.kill()
@@ -367,17 +363,11 @@ class GMAC(LinkDevice):
             mode = _phy.FULL100 if self.loopback else self.phy.mode()
             if mode not in (1, 2, 5, 6):
                 mode = _phy.PHY.mode(self.phy)
-            if self._running:
-                if mode == self._mode:
-                    return
-                self._try_stop()
-                if self.error is not None:
-                    return
+            if self._running and mode == self._mode:
+                return
             self._mode = mode
-            pause = self.flow_control and self.phy.pause(mode)
-            self._start(mode, pause)
             self._wait = _LINK_UP_MS
-            if not self._linked:
+            if self._try_start() and not self._linked:
                 self._linked = True
                 self.counters["link_up"] += 1
 
@@ -392,12 +382,26 @@ class GMAC(LinkDevice):
         except OSError:
             self.counters["failures"] += 1
 
+    def _try_start(self):
+        # With what the PHY says; False if an earlier run cannot be stopped.
+        try:
+            self._start(self._mode, self.flow_control and self.phy.pause(self._mode))
+        except OSError as e:
+            self._fail(e)
+            return False
+        return True
+
     def _try_stop(self):
         try:
             self._stop()
         except OSError as e:
-            self.error = e
-            self.counters["failures"] += 1
+            self._fail(e)
+
+    def _fail(self, e):
+        # Nothing works until a reset does.
+        self.error = e
+        self.counters["failures"] += 1
+        self._unlink()
 
     # Trouble.
 
@@ -447,22 +451,19 @@ class GMAC(LinkDevice):
         self._found = self._seen = 0
         if self._fatal > _FATAL_MAX:
             if self.error is None:
-                self._halt()
-                self.error = OSError(ENODEV, "the DMA cannot reach its memory: fatal bus errors")
-                self._unlink()
+                self._try_stop()
+                self._fail(OSError(ENODEV, "the DMA cannot reach its memory: fatal bus errors"))
             return
         try:
             self.reset(_RECOVER_MS)
             self._defaults()
         except OSError as e:
-            self.counters["failures"] += 1
-            self.error = e
-            self._unlink()
+            self._fail(e)
             return
         self.error = None
         self.counters["restarts"] += 1
         if self._linked:
-            self._start(self._mode, self.flow_control and self.phy.pause(self._mode))
+            self._try_start()
         else:
             self._wait = 0
 
