@@ -341,8 +341,8 @@ def test_a_frame_over_several_descriptors():
 
 
 def test_ring_mode_and_skips():
-    # Not chained: the next descriptor lies behind, or at the base after one with RER. The same with
-    # short descriptors and four words left out (DSL).
+    # Not chained: the next descriptor lies behind, or at the base after one with RER. The same
+    # with short descriptors and four words left out (DSL).
     for busmode in (0x06022080, 0x06022000 | 4 << 2):
         r = Raw(UNTIL_START)
         r.mem[BUSMODE] = busmode
@@ -469,6 +469,26 @@ def test_a_wrong_speed_hears_nothing():
     r.send(0)
     assert r.rx_word(0) >> 31 and not r.sent()
     assert r.emac.deaf == 1 and r.emac.unheard == 1
+
+
+def test_real_time():
+    # As `sim` wants it: links come up while the program waits, and waits of the driver cost none.
+    import time
+
+    from phy_model import PHYModel
+    from viperip.link.esp32.emac import EMAC
+
+    near, _ = Pair.wire(FAR, FAR, 4, 1504)
+    phy = PHYModel(None, negotiation_ms=150)
+    dev = EMAC(ESP32Model(near, Wiring(power=16, reset=5), phy, real_time=True), power=16, reset=5)
+    start = time.ticks_ms()
+    dev.up()
+    dev.recv()
+    assert time.ticks_diff(time.ticks_ms(), start) < 100
+    while not dev.link():
+        time.sleep_ms(10)
+        dev.recv()
+        assert time.ticks_diff(time.ticks_ms(), start) < 5000
 
 
 def test_what_mem32_reads_has_a_sign():

@@ -77,7 +77,7 @@ class ESP32Model:
         self.serves_interrupts = False
         self.memory = Memory(0x3FFB0000, 0x3FFE0000)
         self.phy = phy or PHYModel()
-        self.phy.on_board(lambda: self.now)
+        self.phy.on_board(self.ticks_us)
         self.emac = EMACModel(self, self.phy, **emac)
         self.emac.cable = self.phy.cable = cable
         self.cable = cable
@@ -115,6 +115,13 @@ class ESP32Model:
         if self._real is not None:
             ms += time.ticks_diff(time.ticks_ms(), self._real)
         return ms
+
+    def ticks_us(self):
+        """Time for what is not the MAC: it passes by itself in real time."""
+        us = self.now
+        if self._real is not None:
+            us += 1000 * time.ticks_diff(time.ticks_ms(), self._real)
+        return us
 
     def delay_us(self, n):
         self.now += n
