@@ -83,6 +83,16 @@ def test_sending_writes_one_word_and_receiving_one():
     ]
 
 
+def test_nothing_received_costs_one_read():
+    soc = OpenEthModel()
+    b = Board(machine=soc)
+    b.up()
+    bus = Tracer(soc)
+    b.dev._mem = bus.mem32
+    assert b.dev.recv() == 0
+    assert bus.log == [("r", DESC + 16, 0x8000)]
+
+
 def test_a_machine_without_it():
     b = Board(model={"present": False})
     e = failing(b.dev.up)
@@ -415,17 +425,22 @@ def test_chosen_groups():
     assert accepted(b, group(0), GROUP) == [1, 1]
 
 
+# Seen on QEMU: the bit of HASH1:HASH0 with which an address is received.
+KNOWN = (
+    (b"\x01\x00\x5e\x00\x00\x01", 31),
+    (b"\x01\x00\x5e\x00\x00\xfb", 15),
+    (b"\x01\x00\x5e\x7f\xff\xfa", 43),
+    (b"\x33\x33\x00\x00\x00\x01", 62),
+    (b"\x01\x80\xc2\x00\x00\x00", 25),
+)
+
+
 def test_the_hash_of_known_addresses():
-    # Seen on QEMU: the only bit of HASH1:HASH0 with which the address is received.
     b = Board().up()
     for to, bit in KNOWN:
         b.dev.filter(multicast=[to])
-        assert (b.reg(0x48), b.reg(0x4C)) == ((1 << bit, 0) if bit < 32 else (0, 1 << bit - 32)), (
-            to
-        )
-
-
-KNOWN = ()
+        assert (b.reg(0x48), b.reg(0x4C)) == ((1 << bit, 0) if bit < 32 else (0, 1 << bit - 32))
+        assert accepted(b, to) == [1], to
 
 
 def test_a_unicast_address_is_no_group():
@@ -511,6 +526,10 @@ def test_impossible_lengths_and_errors():
         b.soc.desc[(b.dev._rx_at - DESC) >> 2] = word
         assert b.read() == []
     assert b.count("rx_length") == 5 and b.count("rx_error") == 1
+    for bit in range(9):
+        b.soc.desc[(b.dev._rx_at - DESC) >> 2] = 0x00640000 | 1 << bit
+        assert len(b.read()) == (bit > 6), bit  # M and CF are no errors
+    assert b.count("rx_error") == 8
     b.give(*some(3))
     # The NIC itself is where it was, and the driver notices.
     b.after(2200)

@@ -364,11 +364,16 @@ class OpenEthModel:
         self.phy[2] = 0x2000
         self.phy[3] = 0x5C90
         self.phy[4] = 0x01E1
+        self._told = None
         self._follow()
 
     def _follow(self):
-        # QEMU tells the PHY whether there is a link; it needs no time and latches nothing.
-        if self.wired():
+        # QEMU tells the PHY when there is a link, or none any more; it takes no time, and nothing
+        # is latched.
+        if self.wired() == self._told:
+            return
+        self._told = self.wired()
+        if self._told:
             self.phy[1] |= 4
             self.phy[5] |= 0x01E1
             self.phy[16] = 0x0017
@@ -399,7 +404,7 @@ class OpenEthModel:
                 self.regs[_MIIRX_DATA] = 0xFFFF
             else:
                 self.regs[_MIIRX_DATA] = self.phy[reg] if reg < len(self.phy) else 0
-        if value & 1:
+        if value & 3:
             self.regs[_MIISTATUS] = 0 if self.wired() else 1
 
 
