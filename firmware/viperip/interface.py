@@ -84,7 +84,14 @@ class Interface:
     def service(self, budget):
         """Take up to `budget` frames from the device; True if there may be more."""
         self._budget = budget
-        return next(self._batches)
+        more = None
+        try:
+            more = next(self._batches)
+        finally:
+            if more is None:
+                # As in Stack.poll(): a generator that raised is over.
+                self._batches = self._run()
+        return more
 
     def _run(self):
         # One batch for each next(). A generator, because its frame is made once: a function with

@@ -163,10 +163,14 @@ class Stack:
             self._pending = True
             return 0
         self._held = 1
+        left = -1
         try:
             left = next(self._rounds)
         finally:
             self._held = 0
+            if left < 0:
+                # A generator that raised is over: Ctrl-C came where nothing takes exceptions.
+                self._rounds = self._run()
         if self._raised is not None:
             self._raise()
         return left
