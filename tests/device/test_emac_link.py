@@ -188,6 +188,19 @@ def test_loopback_inside_the_mac():
     assert b.dev.link() and config(b) == 0xD80C
     assert b.send(frame(100, MAC)) and b.read() == [frame(100, MAC)]
     assert b.sent() == []
+    # No PHY is needed, and the same device works without loopback afterwards.
+    b.dev.down()
+    b.phy.power(False)
+    b.dev.flow_control = True
+    b.up()
+    assert b.send(frame(60, MAC)) and b.read() == [frame(60, MAC)]
+    b.after(2100)
+    assert b.dev.link() and b.trouble() == {}
+    b.dev.down()
+    b.phy.power(True)
+    b.phy.plug()
+    b.dev.loopback = False
+    assert passes(b.up())
 
 
 # Filters.

@@ -84,7 +84,7 @@ class GMAC(LinkDevice):
         self.phy_address = None  # None: look for one
         self.flow_control = False  # offer pause frames
         self.force = 0  # a mode of phy.py instead of negotiation
-        self.loopback = False  # inside the MAC, for self-tests
+        self.loopback = False  # inside the MAC, for self-tests: needs no PHY
         self._tx_frames = tx_frames
         self._layout = layout
         self._mac = mac
@@ -138,8 +138,10 @@ class GMAC(LinkDevice):
                 self._rx = rx
             self.reset(_RESET_MS)
             self._defaults()
-            self._find_phy()
-            self.phy.start(self.bus, self.flow_control, self.force)
+            if not self.loopback:
+                if self.phy is None:
+                    self.phy = _phy.find(self.mdio, self.phy_address)
+                self.phy.start(self.bus, self.flow_control, self.force)
         except OSError as e:
             self.error = e
             raise
@@ -171,10 +173,6 @@ class GMAC(LinkDevice):
     def no_clock(self):
         """What to say when the reset does not end."""
         return "the MAC's reset does not end: no reference clock"
-
-    def _find_phy(self):
-        if self.phy is None:
-            self.phy = _phy.find(self.mdio, self.phy_address)
 
     def _defaults(self):
         # Everything that a soft reset forgets, in ESP-IDF's order (emac_hal_init_mac_default,
@@ -384,8 +382,9 @@ class GMAC(LinkDevice):
 
     def _try_start(self):
         # With what the PHY says; False if an earlier run cannot be stopped.
+        pause = self.flow_control and not self.loopback and self.phy.pause(self._mode)
         try:
-            self._start(self._mode, self.flow_control and self.phy.pause(self._mode))
+            self._start(self._mode, pause)
         except OSError as e:
             self._fail(e)
             return False
