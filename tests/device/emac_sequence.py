@@ -3,15 +3,16 @@
 # shares no constant with it.
 #
 # Sources, by short name:
-#   TRM   ESP32 Technical Reference Manual (Espressif): the chapters "DPort Registers", "IO_MUX and
-#   GPIO
-#         Matrix" and "Ethernet Media Access Controller (MAC)", registers by their names there
-#   LL    ESP-IDF 5, components/hal/esp32/include/hal/emac_ll.h
-#   HAL   ESP-IDF 5, components/hal/emac_hal.c
+#   TRM   ESP32 Technical Reference Manual 5.6 (Espressif): the chapters "DPort Registers", "IO_MUX
+#         and GPIO Matrix" and 24, "Ethernet Media Access Controller (EMAC)"; registers by their
+#         names there
+#   LL    ESP-IDF 5.1, components/hal/esp32/include/hal/emac_ll.h
+#   HAL   ESP-IDF 5.1, components/hal/emac_hal.c
 #   MAC   ESP-IDF 5, components/esp_eth/src/esp_eth_mac_esp.c
 #   ETH   ESP-IDF 5, components/esp_eth/src/esp_eth.c
 #   PHY   ESP-IDF 5, components/esp_eth/src/esp_eth_phy_802_3.c
-#   PERI  ESP-IDF 5, components/soc/esp32/emac_periph.c
+#   GATE  ESP-IDF 5, components/hal/esp32/include/hal/clk_gate_ll.h, PERIPH_EMAC_MODULE
+#   RTC   ESP-IDF 5, components/esp_hw_support/port/esp32/rtc_clk.c
 #   IOM   ESP-IDF 5, components/soc/esp32/include/soc/io_mux_reg.h and gpio_sig_map.h
 #   CLK   ESP-IDF 5, components/hal/esp32/include/hal/clk_tree_ll.h
 #   LAN   MicroPython, ports/esp32/network_lan.c
@@ -38,9 +39,9 @@ EXT = 0x3FF69800
 MAC = 0x3FF6A000
 
 CLOCK_AND_RESET = (
-    ("MAC emac_esp_new_..., LL emac_ll_enable_bus_clock: the bus clock, bit 14 of a shared word",
+    ("MAC esp_eth_mac_new_esp32, GATE: the bus clock, bit 14 of a word shared with the radio",
      ("set", DPORT_WIFI_CLK_EN, 0x4000)),
-    ("LL emac_ll_reset_register: a pulse of bit 7, shared too",
+    ("the same: a pulse of reset, bit 7 of a shared word",
      ("set", DPORT_CORE_RST_EN, 0x80), ("w", DPORT_CORE_RST_EN, 0x100)),
     ("OWN: is there an EMAC? TRM EMAC_EX_DATE_REG",
      ("read", EXT + 0xFC)),
@@ -52,11 +53,11 @@ PINS = (
     ("the same; IOM EMAC_MDO_O_IDX, EMAC_MDI_I_IDX 201: MDIO, output and input",
      ("w", 0x3FF44530 + 4 * 18, 201), ("w", 0x3FF44130 + 4 * 201, 18 | 0x80),
      ("w", 0x3FF49070, 0x2A00)),
-    ("PERI: RXD0 25, RXD1 26, CRS_DV 27 are function 5, inputs",
+    ("HAL emac_hal_iomux_init_rmii: RXD0 25, RXD1 26, CRS_DV 27 are function 5, inputs",
      ("in", 25), ("w", 0x3FF49024, 0x5A00),
      ("in", 26), ("w", 0x3FF49028, 0x5A00),
      ("in", 27), ("w", 0x3FF4902C, 0x5A00)),
-    ("PERI: TXD0 19, TX_EN 21, TXD1 22 are function 5",
+    ("the same: TXD0 19, TX_EN 21, TXD1 22 are function 5, no inputs",
      ("in", 19), ("w", 0x3FF49074, 0x5800),
      ("in", 21), ("w", 0x3FF4907C, 0x5800),
      ("in", 22), ("w", 0x3FF49080, 0x5800)),
@@ -72,18 +73,18 @@ CLOCK_IN = (
      ("set", EXT + 0x04, 0x1000000)),
     ("OWN: power for the MAC's memories, TRM EMAC_PD_SEL_REG",
      ("clear", EXT + 0x10, 3)),
-    ("PERI: REF_CLK is GPIO0, function 5, an input",
+    ("HAL emac_hal_iomux_rmii_clk_input: GPIO0, function 5, an input",
      ("in", 0), ("w", 0x3FF49044, 0x5A00)),
 )  # fmt: skip
 
 
 APLL = (
-    ("CLK clk_ll_xtal_load_freq_mhz, efuse chip revision: 40 MHz, revision 1 or later",
+    ("RTC rtc_clk_xtal_freq_get, and the chip's revision in the eFuses: 40 MHz, 1 or later",
      ("read", 0x3FF480B0), ("read", 0x3FF5A00C)),
-    ("rtc_clk.c rtc_clk_apll_enable: the analogue bus has power, the APLL too",
+    ("RTC rtc_clk_apll_enable: the analogue bus has power, the APLL too",
      ("clear", 0x3FF48000, 0x40000), ("clear", 0x3FF4E044, 0x4000),
      ("field", 0x3FF48030, 0x1800000, 0x1000000)),
-    ("CLK clk_ll_apll_set_config: 40 MHz * (4 + 6) / (2 * (2 + 2)) = 50 MHz",
+    ("MAC emac_config_apll_clock, CLK clk_ll_apll_set_config: 40 MHz * (4 + 6) / (2 * (2 + 2))",
      ("i2c", 7), ("i2c", 7, 6), ("i2c", 9, 0), ("i2c", 8, 0), ("i2c", 5, 0x09), ("i2c", 5, 0x49),
      ("i2c", 4), ("i2c", 4, 2)),
     ("CLK clk_ll_apll_set_calibration, clk_ll_apll_calibration_is_done",
@@ -99,27 +100,27 @@ CLOCK_OUT_17 = (
      ("clear", EXT + 0x04, 0x1000000), ("clear", EXT + 0x00, 0xFF)),
     ("OWN: power for the MAC's memories",
      ("clear", EXT + 0x10, 3)),
-    ("PERI: EMAC_CLK_OUT_180 is GPIO17, function 5",
+    ("HAL emac_hal_iomux_rmii_clk_ouput: EMAC_CLK_OUT_180 is GPIO17, function 5",
      ("in", 17), ("w", 0x3FF49050, 0x5800)),
 )  # fmt: skip
 
 RESET = (
     ("OWN: no reset is pending and no DMA runs (MAC resets only what it has stopped)",
      ("read", DMA + 0x00), ("read", DMA + 0x18)),
-    ("HAL emac_hal_reset, emac_hal_is_reset_done: TRM DMABUSMODE_REG, SW_RST clears itself",
+    ("MAC emac_esp32_init, LL emac_ll_reset: TRM DMABUSMODE_REG, SW_RST clears itself",
      ("w", DMA + 0x00, 1), ("poll", DMA + 0x00, 1)),
 )  # fmt: skip
 
 DEFAULTS = (
-    ("HAL emac_hal_init_mac_default: every MAC interrupt masked, TRM EMACINTMASK_REG",
+    ("TRM EMACINTMASK_REG; OWN: every MAC interrupt masked",
      ("w", MAC + 0x3C, 0xFFFFFFFF)),
-    ("the same: 10/100 port, 100 Mbit/s, full duplex; OWN: without the checksum engine (IPC)",
+    ("HAL emac_hal_init_mac_default: 10/100 port, 100 Mbit/s, full duplex; OWN: without IPC",
      ("w", MAC + 0x00, 0xC800)),
-    ("TRM EMACFF_REG, PAM; OWN: all multicast, IDF 5 passes none by default",
+    ("the same: broadcasts, and all multicast, TRM EMACFF_REG",
      ("w", MAC + 0x04, 0x10)),
     ("HAL emac_hal_init_dma_default: TRM DMAOPERATION_MODE_REG, flush the transmit FIFO",
      ("set", DMA + 0x18, 0x100000), ("poll", DMA + 0x18, 0x100000)),
-    ("the same: RSF; OWN: TSF too, a frame is whole before it is sent; not OSF",
+    ("the same: RSF, after the flush; OWN: TSF too, a frame is whole before it is sent; not OSF",
      ("w", DMA + 0x18, 0x02200000)),
     ("the same: mixed burst, aligned, 32 beats, eight-word descriptors; RPBL stays 1",
      ("w", DMA + 0x00, 0x06022080)),
@@ -155,10 +156,9 @@ START = (
     ),
     ("MAC emac_esp32_set_speed, _set_duplex: CONFIG, while TE and RE are off",
      ("w", MAC + 0x00, 0xC800)),
-    ("MAC emac_esp32_enable_flow_ctrl: the partner has not asked for it",
+    ("MAC emac_esp32_set_peer_pause_ability: the partner does not offer it",
      ("w", MAC + 0x18, 0)),
-    ("HAL emac_hal_reset_desc_chain, emac_hal_start: the lists, TRM DMARXBASEADDR_REG, "
-     "DMATXBASEADDR_REG",
+    ("HAL emac_hal_reset_desc_chain: the lists, TRM DMARXBASEADDR_REG, DMATXBASEADDR_REG",
      ("w", DMA + 0x0C, "rx"), ("w", DMA + 0x10, "tx")),
     ("HAL emac_hal_start: every status cleared, TRM DMASTATUS_REG",
      ("w", DMA + 0x14, 0xFFFFFFFF)),
@@ -166,7 +166,7 @@ START = (
      ("w", MAC + 0x00, 0xC808), ("w", DMA + 0x18, 0x02202000)),
     ("HAL emac_hal_start: the receiver of the DMA, and that of the MAC last",
      ("w", DMA + 0x18, 0x02202002), ("w", MAC + 0x00, 0xC80C)),
-    ("HAL emac_hal_start: a receive poll demand, TRM DMARXPOLLDEMAND_REG",
+    ("OWN: a receive poll demand, TRM DMARXPOLLDEMAND_REG; IDF writes it after every frame",
      ("w", DMA + 0x08, 0)),
 )  # fmt: skip
 
@@ -175,7 +175,7 @@ STOP = (
      ("clear", DMA + 0x18, 0x2000)),
     ("the same: until no frame is on its way, TRM EMACDEBUG_REG",
      ("poll", MAC + 0x24, 0x60000)),
-    ("the same: receiver and transmitter of the MAC",
+    ("the same: receiver and transmitter of the MAC (there one after the other)",
      ("clear", MAC + 0x00, 0xC)),
     ("the same: until no frame is copied",
      ("poll", MAC + 0x24, 0x60)),

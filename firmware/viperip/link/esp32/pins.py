@@ -1,7 +1,8 @@
 # The pins of RMII and MDIO on the ESP32, as registers of IO_MUX and of the GPIO matrix.
 #
 # Sources: TRM, chapter "IO_MUX and GPIO Matrix" (IO_MUX_x_REG, GPIO_FUNCn_OUT_SEL_CFG_REG,
-# GPIO_FUNCn_IN_SEL_CFG_REG) and its table of EMAC signals; ESP-IDF emac_periph.c, gpio_sig_map.h.
+# GPIO_FUNCn_IN_SEL_CFG_REG) and its table of EMAC signals; ESP-IDF emac_hal.c
+# (emac_hal_iomux_init_rmii), gpio_sig_map.h.
 _IO_MUX = const(0x3FF49000)
 _PIN_CTRL = const(0x3FF49000)  # bits 3:0: what CLK_OUT1 carries; 6 is the APLL
 _IN_SEL = const(0x3FF44130)  # + 4 * signal
