@@ -234,10 +234,12 @@ class socket(Stream):
         if self._timeout == 0:
             raise OSError(EINPROGRESS)
         if not self._wait(_WR):
-            stack.enter()
-            p.abort(ETIMEDOUT)
-            stack.leave()
             self._pcb = None
+            stack.enter()
+            try:
+                p.abort(ETIMEDOUT)
+            finally:
+                stack.leave()
             raise OSError(ETIMEDOUT)
         if p.error:
             self._pcb = None

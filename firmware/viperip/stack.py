@@ -147,9 +147,10 @@ class Stack:
     # release. (A soft timer's poll can interrupt a socket call between any two bytecodes.)
 
     def enter(self):
-        self._held += 1
-        if self._held == 1:
+        # Held as the very last: whoever gets here will leave(), even if Ctrl-C comes at once.
+        if not self._held:
             self.now = self._ticks() & _MASK
+        self._held += 1
 
     def leave(self):
         self._held -= 1

@@ -135,15 +135,18 @@ class Stream(io.IOBase):
         return off
 
     def _guarded_push(self, data, off):
-        # Not try/finally, and no class to except: this frame just fits where it takes no heap.
+        # Not try/finally, and no class to except: this frame just fits where it takes no heap. The
+        # end of a try is where Ctrl-C may come: the guard is left before, and once only.
         self.stack.enter()
         try:
-            off = self._pcb.push(data, off)
-        except:  # noqa: E722
+            data = self._pcb.push(data, off)
+            off = None
             self.stack.leave()
+        except:  # noqa: E722
+            if off is not None:
+                self.stack.leave()
             raise
-        self.stack.leave()
-        return off
+        return data
 
     # Bytes in.
 
@@ -176,14 +179,17 @@ class Stream(io.IOBase):
         return n
 
     def _guarded_take(self, buf, n):
+        # As _guarded_push().
         self.stack.enter()
         try:
-            n = self._pcb.take(buf, n)
-        except:  # noqa: E722
+            buf = self._pcb.take(buf, n)
+            n = None
             self.stack.leave()
+        except:  # noqa: E722
+            if n is not None:
+                self.stack.leave()
             raise
-        self.stack.leave()
-        return n
+        return buf
 
     def _peek(self, buf, n):
         self.stack.enter()

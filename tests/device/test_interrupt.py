@@ -1,5 +1,7 @@
 # Ctrl-C, or memory that runs out, at an awkward moment: the stack goes on afterwards.
 from harness import ICMP, host, icmp
+from tcp_peer import Peer
+from viperip import socket
 
 
 class Wrong:
@@ -11,12 +13,12 @@ class Wrong:
         raise self.error
 
 
-def interrupted(function, *args):
+def fails(error, function, *args):
     try:
         function(*args)
-    except KeyboardInterrupt:
+    except error:
         return
-    raise AssertionError("not interrupted")
+    raise AssertionError("nothing raised")
 
 
 def answers(h):
@@ -32,7 +34,41 @@ def test_ctrl_c_while_a_fault_is_noted():
     recv = h.dev.recv
     h.dev.recv = Wrong(OSError(5))
     h.stack.failed = Wrong(KeyboardInterrupt())
-    interrupted(h.stack.poll)
+    fails(KeyboardInterrupt, h.stack.poll)
     h.dev.recv = recv
     del h.stack.failed
     assert answers(h) and h.stat("internal_error") == 0
+
+
+def test_ctrl_c_on_the_way_into_the_guard():
+    h = host()
+    h.stack._ticks = Wrong(KeyboardInterrupt())
+    fails(KeyboardInterrupt, h.stack.enter)
+    h.stack._ticks = h.clock
+    assert answers(h)
+
+
+def test_ctrl_c_in_the_poll_that_a_socket_call_held_up():
+    p = Peer().active()
+    h = p.h
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, h.stack, p.c)
+    s.setblocking(False)
+    p.send(1, 1, data=b"text")
+    recv = h.dev.recv
+    for call, arg in ((s.write, b"more"), (s.readinto, bytearray(2))):
+        h.dev.recv = Wrong(KeyboardInterrupt())
+        h.stack._pending = True
+        fails(KeyboardInterrupt, call, arg)
+        h.dev.recv = recv
+        assert answers(h)
+
+
+def test_no_memory_to_give_a_connection_up():
+    h = host()
+    h.stack.idle = h.clock.advance
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, h.stack)
+    s.settimeout(2)
+    h.stack.tcp.remove = Wrong(MemoryError())
+    fails(MemoryError, s.connect, ("10.0.0.2", 80))
+    del h.stack.tcp.remove
+    assert answers(h)

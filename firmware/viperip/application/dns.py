@@ -357,8 +357,10 @@ class Resolver(Timer):
         """Forget a query; its done() will not be called."""
         if query is not None:
             self.stack.enter()
-            query.close()
-            self.stack.leave()
+            try:
+                query.close()
+            finally:
+                self.stack.leave()
 
     def lookup(self, name, timeout_ms=12000):
         """Addresses (4 bytes each) of a name. OSError: -2 there is none, -3, ETIMEDOUT."""
