@@ -1,5 +1,5 @@
 # Ctrl-C, or memory that runs out, at an awkward moment: the stack goes on afterwards.
-from harness import ICMP, host, icmp
+from harness import ICMP, ME, PEER, PEER_MAC, MAC, eth, host, icmp, ipv4
 from tcp_peer import Peer
 from viperip import socket
 
@@ -72,3 +72,24 @@ def test_no_memory_to_give_a_connection_up():
     fails(MemoryError, s.connect, ("10.0.0.2", 80))
     del h.stack.tcp.remove
     assert answers(h)
+
+
+def test_no_memory_for_one_of_two_connections():
+    # What the other has to send is sent all the same, then and later.
+    h = host(frames=256)
+    peers = [Peer(h, port).active() for port in (4000, 4001)]
+    for p in peers:
+        p.c.ack_now = True
+        p.c.touch()
+    borrow = h.dev.borrow
+    h.dev.borrow = Wrong(MemoryError())
+    h.stack.poll()
+    h.dev.borrow = borrow
+    assert h.stat("no_memory") == 1
+    h.stack.poll()
+    assert len(h.datagrams()) == 1
+    for p in peers:
+        p.c.ack_now = True
+        p.c.touch()
+        h.stack.poll()
+        p.expect(seq=1, ack=1)

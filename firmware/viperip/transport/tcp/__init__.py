@@ -409,15 +409,14 @@ class TCP:
 
     def flush(self):
         """Send what the segments and calls since the last time gave reason to."""
-        c = self.dirty
-        self.dirty = None
-        while c is not None:
-            after = c.next_dirty
+        while self.dirty is not None:
+            # Out of the list first: what is raised here must not take the others along.
+            c = self.dirty
+            self.dirty = c.next_dirty
             c.next_dirty = None
             c.dirty = False
             if c.state != CLOSED:
                 output.flush(c)
-            c = after
 
     def draining(self):
         """True while a connection whose user has gone still has something to deliver."""
