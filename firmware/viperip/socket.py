@@ -185,13 +185,15 @@ class socket(Stream):
         stack = self.stack
         stack.enter()
         try:
-            c = self._pcb.accept()
-            if c is None:
+            if not self._pcb.queue:
                 raise OSError(ECONNABORTED)
+            # Taken when its socket is there: memory may run out on the way.
+            c = self._pcb.queue[0]
             s = self.__class__(AF_INET, SOCK_STREAM, 0, stack, c)
             for k in self._options:
                 apply(s, k, self._options[k])
             s._options = dict(self._options)
+            self._pcb.accept()
         finally:
             stack.leave()
         return s, (ip4_text(c.remote), c.remote_port)

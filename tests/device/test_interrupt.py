@@ -1,6 +1,6 @@
 # Ctrl-C, or memory that runs out, at an awkward moment: the stack goes on afterwards.
 from harness import ICMP, ME, PEER, PEER_MAC, MAC, eth, host, icmp, ipv4
-from tcp_peer import Peer
+from tcp_peer import ACK, SYN, Peer, mss
 from viperip import socket
 
 
@@ -93,3 +93,28 @@ def test_no_memory_for_one_of_two_connections():
         p.c.touch()
         h.stack.poll()
         p.expect(seq=1, ack=1)
+
+
+class Costly(socket.socket):
+    # A socket for which there is memory at times only.
+    short = False
+
+    def __init__(self, *args):
+        if Costly.short:
+            raise MemoryError
+        super().__init__(*args)
+
+
+def test_no_memory_to_accept():
+    h = host(frames=256)
+    s = Costly(socket.AF_INET, socket.SOCK_STREAM, 0, h.stack)
+    s.bind(("10.0.0.1", 80))
+    s.listen(1)
+    p = Peer(h)
+    p.send(0, 0, SYN, options=mss(1460))
+    p.expect(seq=0, ack=1, flags=SYN | ACK)
+    p.send(1, 1)
+    Costly.short = True
+    fails(MemoryError, s.accept)
+    Costly.short = False
+    assert s.accept()[1] == ("10.0.0.2", 4000)
