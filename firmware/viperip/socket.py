@@ -403,8 +403,12 @@ class socket(Stream):
         """OSError(ENOPROTOOPT) for an option that does not exist."""
         self._check()
         key = option if level == SOL_SOCKET else (level, option)
-        if not apply(self, key, value):
-            raise OSError(ENOPROTOOPT)
+        self.stack.enter()
+        try:
+            if not apply(self, key, value):
+                raise OSError(ENOPROTOOPT)
+        finally:
+            self.stack.leave()
         self._options[key] = value
 
     def getsockopt(self, level, option, size=0):

@@ -1,6 +1,6 @@
 # Ctrl-C, or memory that runs out, at an awkward moment: the stack goes on afterwards.
 from harness import ICMP, ME, PEER, PEER_MAC, MAC, eth, host, icmp, ipv4
-from tcp_peer import ACK, SYN, Peer, mss
+from tcp_peer import ACK, SYN, TCP, Peer, mss
 from viperip import socket
 
 
@@ -118,3 +118,23 @@ def test_no_memory_to_accept():
     fails(MemoryError, s.accept)
     Costly.short = False
     assert s.accept()[1] == ("10.0.0.2", 4000)
+
+
+def test_poll_while_an_option_is_set():
+    # On a board the timer's poll() comes between any two bytecodes.
+    p = Peer().active()
+    h = p.h
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, h.stack, p.c)
+    p.send(1, 1, data=b"before ")
+    give_ring = h.stack.tcp.give_ring
+
+    def polled(ring):
+        h.stack.poll()
+        give_ring(ring)
+
+    h.stack.tcp.give_ring = polled
+    frame = eth(MAC, PEER_MAC, 0x800, ipv4(PEER, ME, TCP, p.raw(8, 1, ACK, b"after")))
+    h.wire.borrow()[2 : 2 + len(frame)] = frame
+    h.wire.send(len(frame))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100000)
+    assert s.recv(100) == b"before after"
