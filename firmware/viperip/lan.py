@@ -3,7 +3,7 @@ import viperip
 
 from .address import cidr, ip4, ip4_text, mask_prefix
 from .address import mac as _mac
-from .errors import EADDRINUSE, ENETDOWN, ENODEV
+from .errors import EADDRINUSE, ENETDOWN
 from .interface import Interface
 
 _NONE = bytes(4)
@@ -15,8 +15,19 @@ def _device(profile):
     # The link device of a board's profile. `sim` puts the one it has opened there.
     dev = profile.get("device")
     if dev is None:
-        raise OSError(ENODEV)
+        from .link.driver import open_device
+
+        profile["device"] = dev = open_device(profile)
     return dev
+
+
+def _profile(arguments):
+    # The profile that network.LAN's arguments describe; without any, the board's own.
+    if not arguments:
+        return viperip.board()
+    from .link.driver import from_lan
+
+    return from_lan(arguments)
 
 
 def _interface(stack, dev, name):
@@ -31,7 +42,8 @@ def _interface(stack, dev, name):
 
 
 class LAN:
-    """A wired interface: LAN(viperip.board()), or LAN(device). Methods as network.LAN has them."""
+    """A wired interface, with network.LAN's methods: LAN(viperip.board()), LAN(mdc=23, mdio=18,
+    ...) with network.LAN's arguments, or LAN(device)."""
 
     # status(), with the numbers of the ESP32's network module.
     ETH_INITIALIZED = 0
@@ -43,7 +55,7 @@ class LAN:
 
     def __init__(self, profile=None, name=None, stack=None, pump_ms=5, **pins):
         if profile is None:
-            profile = pins or viperip.board()
+            profile = _profile(pins)
         dev = _device(profile) if isinstance(profile, dict) else profile
         self._stack = stack or viperip.default()
         self._pump_ms = pump_ms
@@ -167,7 +179,7 @@ class LAN:
         stack = self._stack
         if not ifc.active or ifc.arp is None:
             raise OSError(ENETDOWN)
-        answer: list = []
+        answer = []
         stack.enter()
         try:
             ifc.arp.probe(addr, answer.append)

@@ -49,19 +49,25 @@ class Board:
     path: str
     name: str
     description: str
+    driver: str | None  # of its Ethernet, for hardware that is modelled
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        model = f"; its driver, {self.driver}, on a model of the hardware" if self.driver else ""
+        return f"board {self.name}: {self.description}{model}"
 
 
 def load_board(name: str) -> Board:
-    """The profile of the board NAME. UsageError when there is none, or none that `sim` can run."""
+    """The profile of the board NAME. UsageError when there is none."""
     folder = resources.boards()
     known = sorted(path.parent.name for path in folder.glob("*/board.json"))
     if name not in known:
         raise UsageError(f"--board {name}: no such board; there are {', '.join(known)}")
     path = folder / name / "board.json"
     profile = json.loads(path.read_text())
-    if profile.get("port") != "unix":
-        raise UsageError(f"--board {name}: this is hardware; sim runs boards of the unix port")
-    return Board(str(path), profile["name"], profile["description"])
+    driver = profile.get("ethernet", {}).get("driver")
+    return Board(str(path), profile["name"], profile["description"], driver)
 
 
 def check(request: Request, private_wire: bool) -> None:
@@ -109,6 +115,7 @@ def board_config(request: Request, board: Board, link: Link, control_fd: int) ->
     return {
         "firmware": str(resources.firmware()),
         "lib": str(resources.library()),
+        "models": str(resources.models()),
         "board": board.path,
         "link": link.described,
         "mac": request.mac,

@@ -110,7 +110,7 @@ class _Run:
                 break
         return DemoTexts(
             interpreter=self.setup.interpreter.line,
-            board=f"board {self.setup.board.name}: {self.setup.board.description}",
+            board=self.setup.board.line,
             link=self.setup.link or f"private wire, gateway {plan.wire_network(request)[0]}",
             capture=request.capture,
             host_port=port,

@@ -60,7 +60,12 @@ or a link, file or port that cannot be used; 130 after Ctrl-C, 143 after SIGTERM
 @click.option("--forward", metavar="[udp:]HOSTPORT:PORT", multiple=True,
               help="127.0.0.1:HOSTPORT leads to the board's PORT; may be repeated.")  # fmt: skip
 @click.option("--heap", metavar="SIZE", default="16M", help="The board's heap.  [16M]")
-@click.option("--board", metavar="NAME", default="unix", help="A profile in boards/.  [unix]")
+@click.option(
+    "--board",
+    metavar="NAME",
+    default="unix",
+    help="Run this board's driver on a model of its hardware (viperip boards).  [unix]",
+)
 @click.option("--micropython", metavar="PATH", help="The MicroPython interpreter to use.")
 @click.option("-i", "interactive", is_flag=True, help="A prompt, after SCRIPT if there is one.")
 @click.argument("script", required=False, metavar="[SCRIPT.py")

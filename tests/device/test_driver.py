@@ -2,6 +2,7 @@
 import sys
 
 from harness import raises
+import viperip
 from viperip.errors import ENODEV
 from viperip.lan import LAN
 from viperip.link import driver
@@ -172,3 +173,20 @@ def test_a_w5500_by_the_arguments_of_network_lan():
     dev._ticks = chip.clock.ticks_ms
     dev.up()
     assert dev.link() and chip.common[0x18] == 1
+
+
+def test_a_lan_of_a_profile():
+    profile = {"mtu": 1500, "ethernet": SPI}
+    with Machine() as m:
+        lan = LAN(profile)
+        again = LAN(profile)
+    # One device, and one interface, however often it is asked for.
+    assert lan.interface is again.interface
+    dev = lan.interface.dev
+    assert profile["device"] is dev
+    dev._sleep_ms = m.board.chip.clock.sleep_ms
+    dev._ticks = m.board.chip.clock.ticks_ms
+    lan.active(True)
+    assert lan.status() == LAN.ETH_CONNECTED
+    lan.active(False)
+    viperip.default().remove_interface(lan.interface)

@@ -36,12 +36,29 @@ def random_mac():
     return bytes(m)
 
 
-def open_device(told):
+def open_device(told, profile):
     """The link device with its wrappers, the capture outermost: it shows what the board sees."""
     from viperip.address import mac
 
     station = mac(told["mac"]) if told["mac"] else random_mac()
-    link = told["link"]
+    dev = open_wire(told["link"], station)
+    if "ethernet" in profile:
+        dev = open_model(told, profile, dev, station)
+    return wrapped(told, dev)
+
+
+def open_model(told, profile, cable, station):
+    """The board's own driver, on a model of its hardware that has `cable` plugged in."""
+    from viperip.link.driver import open_device
+
+    sys.path.insert(0, told["models"])
+    from board_model import model
+
+    cable.up()
+    return open_device(profile, model(profile, cable, station), station)
+
+
+def open_wire(link, station):
     kind = link["type"]
     if kind == "wire":
         from viperip.link.wire import Wire
@@ -59,6 +76,10 @@ def open_device(told):
         from viperip.link.linux import Packet
 
         dev = Packet(link["ifname"], station)
+    return dev
+
+
+def wrapped(told, dev):
     if told["faults"]:
         from viperip.link.faults import Faults
 
@@ -92,7 +113,7 @@ def bring_up(told, viperip):
     stack = viperip.default()
     if told["hostname"]:
         stack.hostname = told["hostname"]
-    profile["device"] = open_device(told)
+    profile["device"] = open_device(told, profile)
     viperip._board = profile
     lan = viperip.LAN(profile)
     if told["ip"]:
