@@ -1,6 +1,6 @@
 # Everything is installed into .venv in the checkout. `make help` lists the targets.
 PYTHON ?= python3
-RUN_FLAGS ?= --capture build/run.pcapng
+RUN_FLAGS ?= --board wt32-eth01 --capture build/run.pcapng
 PYTEST_FLAGS ?=
 PYTEST := .venv/bin/pytest
 MICROPYTHON_FLAG := $(if $(MICROPYTHON),--micropython $(MICROPYTHON))
