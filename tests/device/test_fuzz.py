@@ -38,7 +38,7 @@ HEAP = "8M"
 
 _m = native.load("memory")
 _sum = _m.sum16
-_l4_sum = _m.l4_sum
+_pseudo_sum = _m.pseudo_sum
 _bits = random.getrandbits
 
 FIN = 1
@@ -588,8 +588,10 @@ def repair(f):
             at = 2
         if at:
             f[o + at] = f[o + at + 1] = 0
-            c = _sum(f, o, n) if at == 2 else _l4_sum(f, 14, o, n, proto, n)
-            c ^= 0xFFFF
+            c = _sum(f, o, n)
+            if at != 2:
+                c += _pseudo_sum(f, 14, proto, n)
+            c = ((c & 0xFFFF) + (c >> 16)) ^ 0xFFFF
             if not c and proto == 17:
                 c = 0xFFFF
             f[o + at] = c & 0xFF

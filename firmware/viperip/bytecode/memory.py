@@ -2,7 +2,7 @@
 # no native emitter. Speed is not its concern; it may allocate.
 
 
-def _fold(acc):
+def fold(acc):
     while acc > 0xFFFF:
         acc = (acc & 0xFFFF) + (acc >> 16)
     return acc
@@ -14,12 +14,12 @@ def sum16(buf, off, n):
         acc += buf[i] | buf[i + 1] << 8
     if n & 1:
         acc += buf[off + n - 1]
-    return _fold(acc)
+    return fold(acc)
 
 
-def l4_sum(buf, ip, off, n, proto, length):
+def pseudo_sum(buf, ip, proto, length):
     acc = (proto << 8) + (length >> 8) + ((length & 0xFF) << 8)
-    return _fold(acc + sum16(buf, ip + 12, 8) + sum16(buf, off, n))
+    return fold(acc + sum16(buf, ip + 12, 8))
 
 
 def ring_copy(dst, dpos, src, spos, size, n):

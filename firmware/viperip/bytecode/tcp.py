@@ -1,5 +1,5 @@
 # Bytecode twin of viper/tcp.py.
-from .memory import l4_sum
+from .memory import fold, pseudo_sum, sum16
 
 
 def demux(table, rows, buf, ip, off):
@@ -34,7 +34,7 @@ def segment_parse(buf, ip, off, n, words, out):
     out[4] = h
     out[5] = _diff(seq, words[2])
     out[6] = _diff(ack, words[3])
-    out[7] = l4_sum(buf, ip, off, h, 6, n)
+    out[7] = fold(pseudo_sum(buf, ip, 6, n) + sum16(buf, off, h))
     return 0
 
 
@@ -55,12 +55,10 @@ def segment_build(buf, ip, row, words, out):
     buf[off + 14] = wnd >> 8 & 0xFF
     buf[off + 15] = wnd & 0xFF
     buf[off + 16 : off + 20] = bytes(4)
-    return l4_sum(buf, ip, off, h, 6, h + n)
+    return fold(pseudo_sum(buf, ip, 6, h + n) + sum16(buf, off, h))
 
 
 def segment_seal(buf, ip, total):
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    total ^= 0xFFFF
+    total = fold(total) ^ 0xFFFF
     buf[ip + 36] = total & 0xFF
     buf[ip + 37] = total >> 8

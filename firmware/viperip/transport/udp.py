@@ -17,7 +17,6 @@ from ..errors import (
 )
 
 _m = native.load("memory")
-_l4_sum = _m.l4_sum
 _sum = _m.sum16
 _ring_copy = _m.ring_copy
 _copy = _m.copy
@@ -379,15 +378,13 @@ class UDP:
 
     def _write(self, o, ifc, n):
         self.stack.ip.address(ifc, o.src, o.dst, 0)
-        _copy(ifc.tx, ifc.tx_at + 28, o.data, 0, n)
-        _seal(o, ifc.tx, ifc.tx_at, n + HEADER)
+        _fill(o, ifc.tx, ifc.tx_at, n)
 
     def _send_large(self, o, n):
         big = bytearray(28 + n)
         _copy(big, 12, o.src, 0, 4)
         _copy(big, 16, o.dst, 0, 4)
-        _copy(big, 28, o.data, 0, n)
-        _seal(o, big, 0, n + HEADER)
+        _fill(o, big, 0, n)
         data = memoryview(big)[20:]
         sent = self.stack.ip.send_data(o.r, o.src, o.dst, 0, data, o.tp())
         if sent < 0:
@@ -400,6 +397,9 @@ class _Outgoing:
     # What is being sent, to whom and by which way.
     e = data = dst = src = r = ifc = None
     port = 0
+
+    def __init__(self):
+        self.head = array.array("i", [0] * 4)  # see udp_build()
 
     def tp(self):
         e = self.e
@@ -414,16 +414,11 @@ def _source(e, r, dst):
     return dst if r.kind == "local" and r.ifc.net[0] == 127 else r.ifc.net
 
 
-def _seal(o, buf, ip, length):
-    # Header and checksum of the datagram whose addresses and payload are at buf[ip + 12:] and
-    # buf[ip + 28:].
-    _build(buf, ip + 20, o.e.port, o.port, length)
-    c = _total(buf, ip, length) ^ 0xFFFF
-    if not c:
-        c = 0xFFFF
-    buf[ip + 26] = c & 0xFF
-    buf[ip + 27] = c >> 8
-
-
-def _total(buf, ip, length):
-    return _l4_sum(buf, ip, ip + 20, length, _PROTO, length)
+def _fill(o, buf, ip, n):
+    # The datagram behind an IPv4 header at buf[ip:] that has its addresses; n: of the payload,
+    # which is copied while it is summed.
+    o.head[0] = o.e.port
+    o.head[1] = o.port
+    o.head[2] = n + HEADER
+    o.head[3] = _ring_copy(buf, ip + 28, o.data, 0, 0, n)
+    _build(buf, ip, o.head)

@@ -36,38 +36,16 @@ def sum16(buf: ptr8, off: int, n: int) -> int:
 
 
 @micropython.viper
-def l4_sum(buf: ptr8, ip: int, off: int, n: int, proto: int, length: int) -> int:
-    # Sum of the pseudo-header (RFC 9293 3.1) of the IPv4 header at `ip` and of buf[off:off+n].
-    # `length` is the transport length, which may be more than the n bytes summed here.
+def pseudo_sum(buf: ptr8, ip: int, proto: int, length: int) -> int:
+    # Sum of the pseudo-header (RFC 9293 3.1) of the IPv4 header at buf[ip:], folded to 16 bits.
+    # length: of the transport header and its data.
     acc = (proto << 8) + (length >> 8) + ((length & 0xFF) << 8)
-    p = ptr8(int(buf) + ip)
-    i = 12
-    while i < 20:
+    p = ptr8(int(buf) + ip + 12)
+    i = 0
+    while i < 8:
         acc += p[i] | p[i + 1] << 8
         i += 2
-    a = int(buf) + off
-    if a & 1:
-        p = ptr8(a)
-        end = n & -2
-        i = 0
-        while i < end:
-            acc += p[i] | p[i + 1] << 8
-            i += 2
-    else:
-        w = ptr16(a)
-        words = n >> 1
-        end = words & -8
-        i = 0
-        while i < end:
-            acc += w[i] + w[i + 1] + w[i + 2] + w[i + 3]
-            acc += w[i + 4] + w[i + 5] + w[i + 6] + w[i + 7]
-            i += 8
-        while i < words:
-            acc += w[i]
-            i += 1
-    if n & 1:
-        acc += ptr8(a)[n - 1]
-    acc = (acc & 0xFFFF) + (acc >> 16 & 0xFFFF)
+    acc = (acc & 0xFFFF) + (acc >> 16)
     return (acc & 0xFFFF) + (acc >> 16)
 
 

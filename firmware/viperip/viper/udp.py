@@ -35,14 +35,29 @@ def udp_parse(buf: ptr8, ip: int, off: int, n: int, out: ptr32) -> int:
 
 
 @micropython.viper
-def udp_build(buf: ptr8, off: int, sport: int, dport: int, length: int):
-    # Header at buf[off:off+8], its checksum still 0. length: of header and payload.
-    p = ptr8(int(buf) + off)
-    p[0] = sport >> 8
-    p[1] = sport
-    p[2] = dport >> 8
-    p[3] = dport
-    p[4] = length >> 8
-    p[5] = length
-    p[6] = 0
-    p[7] = 0
+def udp_build(buf: ptr8, ip: int, h: ptr32):
+    # Header at buf[ip+20:ip+28], behind the addresses of an IPv4 header at buf[ip:]. h: source
+    # port, destination port, length of header and payload, sum of the payload.
+    p = ptr8(int(buf) + ip + 12)
+    v = h[0]
+    p[8] = v >> 8
+    p[9] = v
+    v = h[1]
+    p[10] = v >> 8
+    p[11] = v
+    v = h[2]
+    p[12] = v >> 8
+    p[13] = v
+    p[14] = 0
+    p[15] = 0
+    acc = (17 << 8) + (v >> 8) + ((v & 0xFF) << 8) + h[3]
+    i = 0
+    while i < 16:
+        acc += p[i] | p[i + 1] << 8
+        i += 2
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    acc = ((acc & 0xFFFF) + (acc >> 16)) ^ 0xFFFF
+    if acc == 0:
+        acc = 0xFFFF  # RFC 768: 0 says that there is no checksum
+    p[14] = acc
+    p[15] = acc >> 8

@@ -17,7 +17,8 @@ from .segment import ACK, FIN, HEADER, RST, SYN
 from .states import CLOSED, FIN_WAIT_2, LISTEN, SYN_RCVD, SYN_SENT, TIME_WAIT
 
 _m = native.load("memory")
-_l4_sum = _m.l4_sum
+_sum = _m.sum16
+_pseudo_sum = _m.pseudo_sum
 _copy = _m.copy
 _equal = _m.equal
 _demux = native.load("tcp").demux
@@ -172,7 +173,8 @@ class TCP:
         return True
 
     def _checksum(self, p):
-        if _l4_sum(p.buf, p.ip, p.off, p.n, _PROTO, p.n) == 0xFFFF:
+        s = _pseudo_sum(p.buf, p.ip, _PROTO, p.n) + _sum(p.buf, p.off, p.n)
+        if (s & 0xFFFF) + (s >> 16) == 0xFFFF:
             return True
         self.stack.stats["tcp_checksum"] += 1
         return False

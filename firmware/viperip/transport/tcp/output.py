@@ -5,7 +5,8 @@ from .segment import ACK, FIN, HEADER, PSH, RST, SYN, put_options
 from .states import CLOSED, ESTABLISHED, FIN_WAIT_2, LISTEN, SYN_SENT, TIME_WAIT
 
 _m = native.load("memory")
-_l4_sum = _m.l4_sum
+_sum = _m.sum16
+_pseudo_sum = _m.pseudo_sum
 _ring_copy = _m.ring_copy
 _t = native.load("tcp")
 _build = _t.segment_build
@@ -255,9 +256,7 @@ def send_header(tcp, src, dst, data):
     h = bytearray(20)
     h[12:16] = src
     h[16:20] = dst
-    h.extend(data)
-    c = _l4_sum(h, 0, 20, HEADER, _PROTO, HEADER) ^ 0xFFFF
-    data[16] = c & 0xFF
-    data[17] = c >> 8
+    # The datagram that this header is the payload of would begin 20 bytes earlier.
+    _seal(data, -20, _pseudo_sum(h, 0, _PROTO, HEADER) + _sum(data, 0, HEADER))
     tcp.stack.stats["tcp_resets_out"] += 1
     ip.send_data(r, src, dst, 0, data, _TTL_PROTO, True)
