@@ -7,6 +7,7 @@ _PARTS = {
     "uninstall": "pump",
     "firmware_socket": "pump",
     "firmware_select": "pump",
+    "selftest": "selftest",
     "ping": "application.ping",
     "traceroute": "application.traceroute",
     "netstat": "application.netstat",

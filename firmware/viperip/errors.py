@@ -3,6 +3,7 @@
 import errno as _errno
 
 _LINUX = {
+    "EIO": 5,
     "EAGAIN": 11,
     "EBADF": 9,
     "ENOMEM": 12,

@@ -183,7 +183,7 @@ def test_pause_frames_only_where_both_ends_agree():
 def test_loopback_inside_the_mac():
     b = Board()
     b.phy.unplug()
-    b.dev.loopback = True
+    b.dev.loopback = "mac"
     b.up()
     assert b.dev.link() and config(b) == 0xD80C
     assert b.send(frame(100, MAC)) and b.read() == [frame(100, MAC)]
@@ -199,7 +199,7 @@ def test_loopback_inside_the_mac():
     b.dev.down()
     b.phy.power(True)
     b.phy.plug()
-    b.dev.loopback = False
+    b.dev.loopback = None
     assert passes(b.up())
 
 

@@ -78,6 +78,10 @@ class PHY:
     def configure(self):
         """What a chip needs after its reset."""
 
+    def loop(self):
+        """Send back what the MAC sends, at 100 Mbit/s full duplex (22.2.4.1.2), until start()."""
+        self.write(BMCR, BMCR_LOOPBACK | BMCR_SPEED | BMCR_FULL)
+
     def link(self):
         """1 with a usable link, 2 if it was lost in between, 0 without one, -1: no answer."""
         # BMSR's link bit stays low until it is read (22.2.4.2.13): the first read tells of the

@@ -84,7 +84,7 @@ class GMAC(LinkDevice):
         self.phy_address = None  # None: look for one
         self.flow_control = False  # offer pause frames
         self.force = 0  # a mode of phy.py instead of negotiation
-        self.loopback = False  # inside the MAC, for self-tests: needs no PHY
+        self.loopback = None  # "mac": inside the MAC, needs no PHY; "phy": inside the PHY
         self._tx_frames = tx_frames
         self._layout = layout
         self._mac = mac
@@ -138,10 +138,12 @@ class GMAC(LinkDevice):
                 self._rx = rx
             self.reset(_RESET_MS)
             self._defaults()
-            if not self.loopback:
+            if self.loopback != "mac":
                 if self.phy is None:
                     self.phy = _phy.find(self.mdio, self.phy_address)
                 self.phy.start(self.bus, self.flow_control, self.force)
+            if self.loopback == "phy":
+                self.phy.loop()
         except OSError as e:
             self.error = e
             raise
@@ -239,7 +241,7 @@ class GMAC(LinkDevice):
             word |= r.CONFIG_FES
         if mode & 4:
             word |= r.CONFIG_DM
-        if self.loopback:
+        if self.loopback == "mac":
             word |= r.CONFIG_LM
         mem[config] = word
         mem[self._mac + r.FLOWCTRL] = r.FLOWCTRL_PAUSE if pause else 0

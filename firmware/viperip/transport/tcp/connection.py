@@ -137,8 +137,8 @@ class Connection(Timer):
 
     def _limit(self, frames):
         # No more is announced than the device holds while nobody polls: what is lost there is
-        # lost in bursts.
-        self.wnd_limit = frames * self.rcv_mss if frames else _NO_LIMIT
+        # lost in bursts. Two are left for what comes between, ARP and acknowledgments.
+        self.wnd_limit = max(2, frames - 2) * self.rcv_mss if frames else _NO_LIMIT
 
     def touch(self):
         """Something may have to be sent: flush() at the end of this poll."""
