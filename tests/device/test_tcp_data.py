@@ -488,13 +488,14 @@ def test_keepalive_of_the_peer():
 
 
 def test_window_within_what_the_device_holds():
-    # A device with 8 receive buffers loses what comes beyond them while nobody polls.
+    # A device with 8 receive buffers loses what comes beyond them while nobody polls; two are
+    # for other frames.
     p = Peer(host(frames=8)).passive()
     for i in range(6):
         p.send(1 + i * 1460, 1, ACK, pattern(1460, i * 1460))
         for s in p.got():
-            assert s.wnd <= 8 * 1460, s.wnd
+            assert s.wnd <= 6 * 1460, s.wnd
         p.read()
     syn = Peer(host(frames=8))
     syn.connect()
-    syn.expect(flags=SYN, wnd=8 * 1460)
+    syn.expect(flags=SYN, wnd=6 * 1460)
