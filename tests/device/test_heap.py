@@ -4,7 +4,8 @@
 import gc
 
 import micropython
-from harness import ICMP, MAC, ME, PEER, PEER_MAC, UDP, eth, host, icmp, ipv4, udp
+from harness import ALL, ALL_MAC, ICMP, MAC, ME, PEER, PEER_MAC, REQUEST, UDP
+from harness import arp, eth, host, icmp, ipv4, udp
 from tcp_peer import ACK, TCP, Peer, mss, pattern
 from viperip import native, socket
 
@@ -123,6 +124,28 @@ def test_idle_polls():
         poll()
 
     measured(step)
+
+
+def test_what_is_for_others():
+    # The noise of a network: broadcasts nobody here waits for, groups, questions to somebody else.
+    h = host(frames=16)
+    h.stack.udp
+    t = Step(h)
+    data = udp(9, 99, DATA, dst=ALL)
+    noise = (
+        eth(ALL_MAC, PEER_MAC, 0x800, ipv4(PEER, ALL, UDP, data)),
+        eth(b"\1\0\x5e\0\0\xfb", PEER_MAC, 0x800, ipv4(PEER, b"\xe0\0\0\xfb", UDP, data)),
+        arp(REQUEST, PEER_MAC, b"\x0a\0\0\x03", bytes(6), PEER, to=ALL_MAC),
+        eth(ALL_MAC, PEER_MAC, 0x88CC, DATA),
+    )
+
+    def step(i):
+        t.wire.give(noise[i & 3])
+        t.poll()
+
+    measured(step)
+    assert h.stat("udp_no_port") >= N // 4 and h.stat("ip_not_joined") >= N // 4
+    assert not h.sent()
 
 
 def test_echo():

@@ -111,7 +111,10 @@ class ICMP:
         """Send an error about a datagram just received, where RFC 1122 3.2.2 allows it."""
         if p.group or p.to == 2 or p.to == 3:
             self.stack.stats["icmp_errors_suppressed"] += 1
-            return
+        else:
+            self._error_about(p, kind, code, info)
+
+    def _error_about(self, p, kind, code, info):
         self.error_about(p.buf, p.ip, kind, code, p.ifc, info, p.off + p.n)
 
     def error_about(self, buf, off, kind, code, ifc, info=0, end=0):

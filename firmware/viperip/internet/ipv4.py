@@ -166,6 +166,10 @@ class IPv4:
     def _joined(self, ifc, p):
         if ifc.arp is not None:
             return _listens(ifc, p.buf, p.ip + 16)
+        return self._joined_beside(p)
+
+    def _joined_beside(self, p):
+        # On loopback: members are those of any interface.
         for other in self.stack.interfaces:
             if _listens(other, p.buf, p.ip + 16):
                 return True

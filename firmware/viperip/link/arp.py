@@ -221,37 +221,46 @@ class ARP(Timer):
     # Input.
 
     def receive(self, buf, off):
-        ifc = self.ifc
         op = buf[off + 7]
         if op != REQUEST and op != REPLY:
             self.stack.stats["arp_bad"] += 1
             return
-        spa = off + 14
-        mine = _equal(buf, off + 8, ifc.mac, 0, 6)
-        if mine:
+        if _equal(buf, off + 8, self.ifc.mac, 0, 6):
             return
         if self._probe is not None:
             self._probe.heard(buf, off)
-        configured = ifc.net[0] != 0
-        sender = _ip_class(buf, spa, ifc.net)
-        if configured and sender == 1:
+        sender = _ip_class(buf, off + 14, self.ifc.net)
+        if sender == 1:
             self._conflict(buf, off)
             return
         if sender == 5:
-            i = _find(self.addrs, ENTRIES, 4, buf, spa)
-            if i >= 0 and FREE < self.state[i] < STATIC:
-                self._learn(i, buf, off)
+            self._heard(buf, off)
         elif sender:
             self.stack.stats["arp_bad"] += 1
             return
-        if op == REQUEST and configured and _equal(buf, off + 24, ifc.net, 0, 4):
-            if sender == 5 and _find(self.addrs, ENTRIES, 4, buf, spa) < 0:
-                # RFC 826: who asks for us will be answered to; its mapping is worth keeping.
-                i = self._create(buf, spa, REACHABLE)
-                if i >= 0:
-                    _copy(self.macs, 6 * i, buf, off + 8, 6)
-            _copy(self._unicast, 0, buf, off + 8, 6)
-            self._send(REPLY, self._unicast, 0, ifc.net, 0, buf, off + 8, buf, spa)
+        if op == REQUEST and self._asked(buf, off):
+            self._answer(buf, off, sender)
+
+    def _heard(self, buf, off):
+        # Another host has said something.
+        i = _find(self.addrs, ENTRIES, 4, buf, off + 14)
+        if i >= 0 and FREE < self.state[i] < STATIC:
+            self._learn(i, buf, off)
+
+    def _asked(self, buf, off):
+        net = self.ifc.net
+        return net[0] and _equal(buf, off + 24, net, 0, 4)
+
+    def _answer(self, buf, off, sender):
+        ifc = self.ifc
+        spa = off + 14
+        if sender == 5 and _find(self.addrs, ENTRIES, 4, buf, spa) < 0:
+            # RFC 826: who asks for us will be answered to; its mapping is worth keeping.
+            i = self._create(buf, spa, REACHABLE)
+            if i >= 0:
+                _copy(self.macs, 6 * i, buf, off + 8, 6)
+        _copy(self._unicast, 0, buf, off + 8, 6)
+        self._send(REPLY, self._unicast, 0, ifc.net, 0, buf, off + 8, buf, spa)
 
     def _learn(self, i, buf, off):
         waiting = self.state[i] == INCOMPLETE

@@ -256,12 +256,12 @@ class UDP:
         p.sum = h[3]
         p.data = p.off + HEADER
         e = self._select(p)
-        if p.to == 2 or p.to == 3:
-            if self._verified(p):
-                self._deliver_group(p, e)
-        elif e is None:
+        if e is None:
             if self._verified(p):
                 self._unmatched(p)
+        elif p.to == 2 or p.to == 3:
+            if self._verified(p):
+                self._deliver_group(p)
         elif e.handler is None or self._verified(p):
             self.stack.stats["udp_in"] += 1
             self._give(e, p)
@@ -282,11 +282,8 @@ class UDP:
         self.stack.stats["udp_no_port"] += 1
         self.stack.ip.icmp.send_error(p, 3, 3)
 
-    def _deliver_group(self, p, e):
+    def _deliver_group(self, p):
         # RFC 1122 4.1.3.6: everybody who listens gets a copy.
-        if e is None:
-            self._unmatched(p)
-            return
         self.stack.stats["udp_in"] += 1
         for o in list(self.endpoints):
             if o.port == p.dport and o.matches(p):
