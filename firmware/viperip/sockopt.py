@@ -28,6 +28,7 @@ TCP_USER_TIMEOUT = 18
 
 _ANY = bytes(4)
 _MIN_BUFFER = const(256)
+_MAX_KEEP = const(32767)  # seconds, as on Linux; a deadline is at most 2**29 ms away
 _ESTABLISHED = const(4)
 _CLOSE_WAIT = const(5)
 
@@ -114,6 +115,8 @@ def _bind_device(s, name):
 
 
 def _tcp(s, option, value):
+    if option in (TCP_KEEPIDLE, TCP_KEEPINTVL) and not 0 < value <= _MAX_KEEP:
+        raise OSError(EINVAL)
     p = s._pcb
     if p is None or s._listening:
         # Kept by the socket; the connection gets it when there is one.

@@ -127,6 +127,15 @@ def test_nodelay():
     assert reads(s, b"cd")
 
 
+def test_keepalive_times_that_no_clock_holds():
+    # A deadline is at most 2**29 ms away; Linux refuses the same.
+    s = S.socket(S.AF_INET, S.SOCK_STREAM, 0, World().a)
+    for option in (S.TCP_KEEPIDLE, S.TCP_KEEPINTVL):
+        for value in (0, -1, 32768, 600000):
+            raises(EINVAL, s.setsockopt, S.IPPROTO_TCP, option, value)
+        s.setsockopt(S.IPPROTO_TCP, option, 32767)
+
+
 def test_keepalive():
     # RFC 9293 3.8.4: after KEEPIDLE s a probe, then one each KEEPINTVL s, KEEPCNT in all.
     w = World()
