@@ -21,7 +21,7 @@ class Interface:
         self.mac = dev.mac
         self.mtu = dev.mtu
         self.active = False
-        self.promiscuous = False
+        self._promiscuous = False
         self.net = bytearray(8)
         self.gateway = bytes(4)
         self.dns = []
@@ -49,6 +49,16 @@ class Interface:
     @property
     def mask(self):
         return bytes(self.net[4:])
+
+    @property
+    def promiscuous(self):
+        """Whether packet sockets see what is meant for other stations."""
+        return self._promiscuous
+
+    @promiscuous.setter
+    def promiscuous(self, on):
+        self._promiscuous = bool(on)
+        self.dev.filter(promiscuous=self._promiscuous)
 
     def configure(self, addr, mask, gateway=None):
         """Take an address (4 bytes each; all zero: none). With ARP, it is announced at once."""

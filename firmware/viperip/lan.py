@@ -216,7 +216,10 @@ class LAN:
     # Everything else.
 
     def config(self, *args, **kw):
-        """config("mac") or config("hostname"); config(hostname="name") sets it, as does mac=."""
+        """config("mac"), config("hostname") or config("promiscuous"); keywords set them.
+
+        promiscuous=True lets packet sockets see what is meant for other stations.
+        """
         if args and kw or len(args) > 1 or not (args or kw):
             raise TypeError("either one name or keywords")
         if args:
@@ -224,10 +227,14 @@ class LAN:
                 return bytes(self.interface.mac)
             if args[0] == "hostname":
                 return self._stack.hostname
+            if args[0] == "promiscuous":
+                return self.interface.promiscuous
             raise ValueError("unknown config param")
         for name in kw:
             if name == "hostname":
                 self._stack.hostname = kw[name]
+            elif name == "promiscuous":
+                self.interface.promiscuous = kw[name]
             elif name == "mac":
                 self.interface.mac = self.interface.dev.mac = _mac(kw[name])
             else:

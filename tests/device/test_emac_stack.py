@@ -126,3 +126,21 @@ def test_the_model_stops_a_poll():
         assert "no EMAC register" in e.args[0]
     else:
         raise AssertionError("no ModelError")
+
+
+def test_promiscuous_reaches_the_mac_s_filter():
+    n = Net()
+    seen = []
+
+    class Tap:
+        def frame(self, ifc, buf, off, size):
+            seen.append(bytes(buf[off : off + 6]))
+
+    n.here.ethernet.taps.append(Tap())
+    other = b"\x02\0\0\0\0\x77"
+    ifc = n.here.interfaces[0]
+    for on, expected in ((False, 0), (True, 1), (False, 1)):
+        ifc.promiscuous = on
+        n.there.interfaces[0].send_copy(other + FAR + b"\x88\xb5" + bytes(46))
+        n.step()
+        assert seen.count(other) == expected, (on, len(seen))

@@ -28,6 +28,10 @@ class LinkDevice:
         """True while the wire is usable."""
         return True
 
+    def filter(self, promiscuous=False, multicast=None):
+        """What to receive beside frames for this station and broadcasts: everything, or the group
+        addresses of a list (6 bytes each; None: all). A device may let more in."""
+
     def recv(self):
         """Length of the oldest received frame, 0 if there is none."""
         return 0

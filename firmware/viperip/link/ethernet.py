@@ -35,7 +35,7 @@ class Ethernet:
         """Take the frame p.buf[p.off:p.off+p.n] of p.ifc."""
         kind = _parse(p.buf, p.off, p.n, p.ifc.mac)
         if kind < 0:
-            if kind == -2 and p.ifc.promiscuous and self.taps:
+            if kind == -2 and self.taps and p.ifc.promiscuous:
                 self._tap(p)
             self.stats[_DROPS[-kind]] += 1
             return

@@ -38,6 +38,9 @@ class Wrapper(LinkDevice):
     def link(self):
         return self.dev.link()
 
+    def filter(self, promiscuous=False, multicast=None):
+        self.dev.filter(promiscuous, multicast)
+
     def recv(self):
         dev = self.dev
         n = dev.recv()
