@@ -1,6 +1,7 @@
 """A board on tap0 of a namespace: `viperip sim --link tap:tap0`, and its capture checked."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ ADDRESS = "10.9.0.2"
 PEER = str(Path(__file__).with_name("peer.py"))
 PORT = 5001
 NAMES = ("unix", "unix32")
+# VIPERIP_BOARD=wt32-eth01 runs these tests on that board's driver and a model of its hardware.
+BOARD = os.environ.get("VIPERIP_BOARD", "")
 
 
 def micropython(name: str) -> str:
@@ -49,6 +52,8 @@ class Board:
         if captured:
             command += ["--capture", str(self.capture)]
         command += ["--micropython", micropython(target), *flags]
+        if BOARD and "--board" not in flags:
+            command += ["--board", BOARD]
         if address:
             command += ["--ip", f"{ADDRESS}/24"]
         if script is not None:
