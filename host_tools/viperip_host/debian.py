@@ -142,6 +142,28 @@ def download(packages: Packages, work: Path) -> Path:
     return root
 
 
+def write_launcher(
+    script: Path,
+    target: Path,
+    program: str,
+    loader: str,
+    libraries: tuple[str, ...],
+    flags: str = "",
+) -> None:
+    """Write a shell script that runs usr/bin/PROGRAM of TARGET on its own loader and libraries.
+
+    LIBRARIES are folders of TARGET, the loader in the first; FLAGS go before those it is given.
+    """
+    folders = [f"{target}/{folder}" for folder in libraries]
+    script.write_text(
+        "#!/bin/sh\n"
+        # No cache of the loader: it names the machine's own libraries.
+        f"exec '{folders[0]}/{loader}' --inhibit-cache --library-path '{':'.join(folders)}' "
+        f"'{target}/usr/bin/{program}' {flags}\"$@\"\n"
+    )
+    script.chmod(0o755)
+
+
 def _download_pinned(packages: Packages, files: Path, settings: dict[str, str]) -> None:
     """The files that are pinned, whatever the index says; apt-helper checks their sums."""
     # What the index did give may be another version of the same.

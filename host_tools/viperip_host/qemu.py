@@ -8,6 +8,7 @@ be had (one line says why). A QEMU on PATH that is new enough does as well.
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from viperip_host import debian
@@ -237,7 +238,8 @@ def fetch() -> str:
     try:
         return find()
     except HostError:
-        debian.fetch(PACKAGES, launcher().parent, _write_launcher)
+        target = launcher().parent
+        debian.fetch(PACKAGES, target, lambda root: write_launcher(root, target, PROGRAM))
     return find()
 
 
@@ -249,20 +251,14 @@ def version(path: str) -> str:
     return found[1]
 
 
-def _write_launcher(root: Path) -> None:
-    target = launcher().parent
-    libraries = ":".join(f"{target}/{folder}" for folder in LIBRARIES)
-    script = root / PROGRAM
-    script.write_text(
-        "#!/bin/sh\n"
-        # No cache of the loader: it names the machine's own libraries.
-        f"exec '{target}/{LIBRARIES[0]}/{LOADER}' --inhibit-cache --library-path '{libraries}' "
-        f"'{target}/usr/bin/{PROGRAM}' -L '{target}/usr/share/qemu' \"$@\"\n"
-    )
-    script.chmod(0o755)
+def write_launcher(root: Path, target: Path, program: str) -> None:
+    """The launcher of a QEMU that lies in ROOT and will lie in TARGET."""
+    flags = f"-L '{target}/usr/share/qemu' "
+    debian.write_launcher(root / program, target, program, LOADER, LIBRARIES, flags)
 
 
-def main() -> int:
+def told(fetch: Callable[[], str]) -> int:
+    """Fetch one, and print its version and path; the exit status."""
     try:
         path = fetch()
         print(f"QEMU {version(path)} ({path})")
@@ -270,6 +266,10 @@ def main() -> int:
         print(f"viperip: QEMU: {error}", file=sys.stderr)
         return FAILURE
     return OK
+
+
+def main() -> int:
+    return told(fetch)
 
 
 if __name__ == "__main__":

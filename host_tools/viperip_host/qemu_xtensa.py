@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from viperip_host import debian, qemu
-from viperip_host.errors import FAILURE, OK, HostError
+from viperip_host.errors import HostError
 
 PROGRAM = "qemu-system-xtensa"
 _ARM = f"qemu-system-arm/{qemu.SUITE}"
@@ -50,31 +50,13 @@ def fetch() -> str:
     try:
         return find()
     except HostError:
-        debian.fetch(PACKAGES, launcher().parent, _write_launcher)
+        target = launcher().parent
+        debian.fetch(PACKAGES, target, lambda root: qemu.write_launcher(root, target, PROGRAM))
     return find()
 
 
-def _write_launcher(root: Path) -> None:
-    target = launcher().parent
-    libraries = ":".join(f"{target}/{folder}" for folder in qemu.LIBRARIES)
-    script = root / PROGRAM
-    script.write_text(
-        "#!/bin/sh\n"
-        f"exec '{target}/{qemu.LIBRARIES[0]}/{qemu.LOADER}' --inhibit-cache "
-        f"--library-path '{libraries}' '{target}/usr/bin/{PROGRAM}' "
-        f"-L '{target}/usr/share/qemu' \"$@\"\n"
-    )
-    script.chmod(0o755)
-
-
 def main() -> int:
-    try:
-        path = fetch()
-        print(f"QEMU {qemu.version(path)} ({path})")
-    except HostError as error:
-        print(f"viperip: QEMU: {error}", file=sys.stderr)
-        return FAILURE
-    return OK
+    return qemu.told(fetch)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ PACKAGES = debian.Packages(
     },
 )
 LIBRARIES = "usr/lib/i386-linux-gnu"
+LOADER = "ld-linux.so.2"
 
 
 def launcher() -> Path:
@@ -76,15 +77,8 @@ def fetch() -> interpreter.Interpreter:
 
 
 def _write_launcher(root: Path) -> None:
-    target = launcher().parent
-    libraries = target / LIBRARIES
     script = root / launcher().name
-    script.write_text(
-        "#!/bin/sh\n"
-        f"exec '{libraries}/ld-linux.so.2' --library-path '{libraries}' "
-        f"'{target}/usr/bin/micropython' \"$@\"\n"
-    )
-    script.chmod(0o755)
+    debian.write_launcher(script, launcher().parent, "micropython", LOADER, (LIBRARIES,))
 
 
 def main() -> int:

@@ -57,8 +57,8 @@ def test_another_machine_is_one_line(
 def test_what_is_fetched_runs_on_its_own_libraries(nothing: Path) -> None:
     root = nothing.parent / "root"
     root.mkdir()
-    qemu._write_launcher(root)
-    text = (root / qemu.PROGRAM).read_text()
     target = str(qemu.launcher().parent)
+    qemu.write_launcher(root, qemu.launcher().parent, qemu.PROGRAM)
+    text = (root / qemu.PROGRAM).read_text()
     assert target.startswith(str(nothing.parent / "cache")) and "--inhibit-cache" in text
     assert all(word.startswith(f"'{target}") for word in text.split() if "/lib/" in word)
