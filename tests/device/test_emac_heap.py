@@ -1,14 +1,10 @@
 # The EMAC driver takes no heap for a frame. The model behind the registers does, so here registers
 # are a stub that answers and remembers nothing, and the test itself plays the DMA, byte by byte.
-import gc
 
-import micropython
 from emac_board import ALL, Board, frame
-from viperip import native
+from heap_check import N, WARM, measured
 
 HEAP = "16M"
-WARM = 50
-N = 1000
 
 DMA = 0x3FF69000
 MACB = 0x3FF6A000
@@ -83,29 +79,6 @@ class Hand:
         tx[o + 3] = 0x30
         o += 32
         self.tx_at = 0 if o == len(tx) else o
-
-
-def measured(step):
-    i = 0
-    while i < WARM:
-        step(i)
-        i += 1
-    gc.collect()
-    gc.disable()
-    total = micropython.mem_total()
-    kept = gc.mem_alloc()
-    while i < WARM + N:
-        step(i)
-        i += 1
-    total = micropython.mem_total() - total
-    gc.enable()
-    if native.VIPER:
-        kept = gc.mem_alloc() - kept
-        assert kept == total == 0, (kept, total)
-    else:
-        # The twins allocate what they like, but nothing stays.
-        gc.collect()
-        assert gc.mem_alloc() - kept <= 0, gc.mem_alloc() - kept
 
 
 def test_receiving_one_by_one():

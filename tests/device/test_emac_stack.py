@@ -1,45 +1,14 @@
 # A stack on the EMAC driver, its board modelled: ping, UDP and TCP with a second stack at the
 # other end of the wire.
 from emac_board import FAR, MAC, Board
-from harness import MASK, ME, PEER, FakeClock
-from viperip.interface import Interface
-from viperip.stack import Stack
-
-
-class Net:
-    def __init__(self, **more):
-        self.board = b = Board(**more)
-        self.clock = FakeClock()
-        self.here = self.stack(b.dev, ME)
-        self.there = self.stack(b.far, PEER)
-        self.run(3000)
-
-    def stack(self, dev, addr):
-        s = Stack(ticks=self.clock)
-        s.strict = True
-        ifc = Interface(s, dev, "e0")
-        s.add_interface(ifc)
-        ifc.up()
-        ifc.configure(addr, MASK)
-        return s
-
-    def step(self):
-        for _ in range(4):
-            self.here.poll()
-            self.there.poll()
-
-    def run(self, ms, step=10):
-        while ms > 0:
-            self.clock.advance(step)
-            self.board.soc.advance(step)
-            self.step()
-            ms -= step
+from harness import ME, PEER
+from two_stacks import Net
 
 
 def test_a_ping_each_way():
     from viperip.application.ping import ping
 
-    n = Net()
+    n = Net(Board())
     for stack, target in ((n.here, "10.0.0.2"), (n.there, "10.0.0.1")):
         stack.wait = lambda ms: n.run(10)
         result = ping(target, count=3, size=1400, quiet=True, stack=stack)
@@ -49,7 +18,7 @@ def test_a_ping_each_way():
 
 
 def test_datagrams_each_way():
-    n = Net()
+    n = Net(Board())
     a = n.here.udp.open(8192, port=7)
     b = n.there.udp.open(8192, port=7)
     buf = bytearray(1472)
@@ -67,7 +36,7 @@ def test_datagrams_each_way():
 def test_tcp_through_pauses_of_a_garbage_collection():
     # With a board's default window nothing is lost while nobody polls for 20 ms: what the window
     # lets the far end send fits into the ring. The far end sends as fast as it can.
-    n = Net()
+    n = Net(Board())
     n.here.tcp.rcv_size = n.here.tcp.snd_size = 2920
     server = n.here.tcp.listen(ME, 80)
     far = n.there.tcp.connect(ME, 80)
@@ -109,7 +78,7 @@ def test_tcp_through_pauses_of_a_garbage_collection():
 
 
 def test_the_station_is_the_fused_one():
-    n = Net()
+    n = Net(Board())
     assert n.here.interfaces[0].mac == MAC and n.there.interfaces[0].mac == FAR
 
 
@@ -117,7 +86,7 @@ def test_the_model_stops_a_poll():
     # What the model does not forgive comes out of poll(), strict or not.
     from dma_memory import ModelError
 
-    n = Net()
+    n = Net(Board())
     n.here.strict = False
     n.board.dev._status = 0x3FF69060  # no such register
     try:
@@ -129,7 +98,7 @@ def test_the_model_stops_a_poll():
 
 
 def test_promiscuous_reaches_the_mac_s_filter():
-    n = Net()
+    n = Net(Board())
     seen = []
 
     class Tap:

@@ -1,17 +1,14 @@
 # No heap for a packet. What the stack does all day leaves the heap as it was, and takes nothing in
 # passing either: micropython.mem_total() counts what was taken, given back or not. (A function
 # whose frame has more than eleven words takes heap at every call; `make frames` lists them.)
-import gc
 
-import micropython
 from harness import ALL, ALL_MAC, ICMP, MAC, ME, PEER, PEER_MAC, REQUEST, UDP
 from harness import arp, eth, host, icmp, ipv4, udp
+from heap_check import N, WARM, measured
 from tcp_peer import ACK, TCP, Peer, mss, pattern
-from viperip import native, socket
+from viperip import socket
 
-N = 1000
 SIZE = 500
-WARM = 50
 DATA = pattern(SIZE)
 HEAP = "16M"
 
@@ -37,30 +34,6 @@ class Wire:
 
 def frames(proto, make, n=WARM + N):
     return [eth(MAC, PEER_MAC, 0x800, ipv4(PEER, ME, proto, make(i))) for i in range(n)]
-
-
-def measured(step):
-    # Run step(i) for N packets after a warm-up; the heap must be the same before and after.
-    i = 0
-    while i < WARM:
-        step(i)
-        i += 1
-    gc.collect()
-    gc.disable()
-    total = micropython.mem_total()
-    kept = gc.mem_alloc()
-    while i < WARM + N:
-        step(i)
-        i += 1
-    total = micropython.mem_total() - total
-    gc.enable()
-    if native.VIPER:
-        kept = gc.mem_alloc() - kept
-        assert kept == total == 0, (kept, total)
-    else:
-        # The twins allocate what they like, but nothing stays.
-        gc.collect()
-        assert gc.mem_alloc() - kept <= 0, gc.mem_alloc() - kept
 
 
 # A closure over more than four names takes heap for its call: these are objects with a method.

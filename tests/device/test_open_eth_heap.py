@@ -1,15 +1,11 @@
 # The driver of QEMU's open_eth takes no heap for a frame. The model behind the registers does, so
 # here registers are a stub, and the test itself plays the NIC.
-import gc
 from array import array
 
-import micropython
+from heap_check import N, WARM, measured
 from open_eth_board import ALL, DESC, REGS, Board, frame
-from viperip import native
 
 HEAP = "1M"
-WARM = 50
-N = 1000
 
 INT_SOURCE = REGS + 4
 MIIADDRESS = REGS + 0x30
@@ -74,25 +70,6 @@ class Hand:
             dev.release()
 
 
-def measured(step):
-    i = 0
-    while i < WARM:
-        step(i)
-        i += 1
-    gc.collect()
-    gc.disable()
-    total = micropython.mem_total()
-    kept = gc.mem_alloc()
-    while i < WARM + N:
-        step(i)
-        i += 1
-    # The driver has no routine of which there is a twin: it is the same with the twins.
-    total = micropython.mem_total() - total
-    gc.enable()
-    kept = gc.mem_alloc() - kept
-    assert kept == total == 0, (kept, total, native.VIPER)
-
-
 def test_receiving_one_by_one():
     h = Hand()
 
@@ -100,7 +77,7 @@ def test_receiving_one_by_one():
         h.receive(60 + i % 1455)
         h.read()
 
-    measured(step)
+    measured(step, strict=True)
     assert h.got == WARM + N and h.b.trouble() == {}
 
 
@@ -115,7 +92,7 @@ def test_receiving_a_full_ring_and_losing_the_rest():
         h.regs.busy = 0x10
         h.read()
 
-    measured(step)
+    measured(step, strict=True)
     assert h.got == 8 * (WARM + N)
     assert h.b.trouble() == {"rx_busy": WARM + N}
 
@@ -129,7 +106,7 @@ def test_frames_that_are_dropped():
         h.receive(3)
         h.read()
 
-    measured(step)
+    measured(step, strict=True)
     assert h.got == 0 and h.b.trouble() == {"rx_length": 2 * (WARM + N)}
 
 
@@ -144,7 +121,7 @@ def test_sending():
         assert dev.borrow() is not None
         dev.send(60 + i % 1455)
 
-    measured(step)
+    measured(step, strict=True)
     assert h.regs.sent == WARM + N and h.b.trouble() == {}
 
 
@@ -156,5 +133,5 @@ def test_idle_polls_with_a_look_at_the_link():
         soc.now = i * 1001000
         dev.recv()
 
-    measured(step)
+    measured(step, strict=True)
     assert dev.link() and h.b.trouble() == {} and regs.asked >= 2 * N

@@ -1,44 +1,16 @@
 # A stack on the driver of QEMU's open_eth, the NIC modelled: ping, UDP and TCP with a second stack
 # at the other end of the wire.
 from dma_memory import ModelError
-from harness import MASK, ME, PEER, FakeClock
+from harness import ME, PEER
 from open_eth_board import DESC, MAC, Board, frame
+from two_stacks import Net
 from viperip import socket
-from viperip.interface import Interface
-from viperip.stack import Stack
-
-
-class Net:
-    def __init__(self, **more):
-        self.board = b = Board(**more)
-        self.clock = FakeClock()
-        self.here = self.stack(b.dev, ME)
-        self.there = self.stack(b.far, PEER)
-        self.run(3000)
-
-    def stack(self, dev, addr):
-        s = Stack(ticks=self.clock)
-        s.strict = True
-        ifc = Interface(s, dev, "e0")
-        s.add_interface(ifc)
-        ifc.up()
-        ifc.configure(addr, MASK)
-        return s
-
-    def run(self, ms, step=10):
-        while ms > 0:
-            self.clock.advance(step)
-            self.board.soc.advance(step)
-            for _ in range(4):
-                self.here.poll()
-                self.there.poll()
-            ms -= step
 
 
 def test_a_ping_each_way():
     from viperip.application.ping import ping
 
-    n = Net()
+    n = Net(Board())
     for stack, target in ((n.here, "10.0.0.2"), (n.there, "10.0.0.1")):
         stack.wait = lambda ms: n.run(10)
         rows = ping(target, count=3, size=1400, quiet=True, stack=stack)
@@ -48,7 +20,7 @@ def test_a_ping_each_way():
 
 
 def test_datagrams_each_way():
-    n = Net()
+    n = Net(Board())
     a = n.here.udp.open(8192, port=7)
     b = n.there.udp.open(8192, port=7)
     buf = bytearray(1472)
@@ -68,7 +40,7 @@ def stream(stack):
 
 
 def test_a_stream_each_way():
-    n = Net()
+    n = Net(Board())
     server = stream(n.there)
     server.bind(("10.0.0.2", 80))
     server.listen(1)
@@ -101,7 +73,7 @@ def test_a_stream_each_way():
 def test_after_a_storm_pings_are_answered():
     from viperip.application.ping import ping
 
-    n = Net()
+    n = Net(Board())
     for _ in range(5):
         n.board.give(*[frame(60, tag=i) for i in range(60)])
         n.run(10)
@@ -112,7 +84,7 @@ def test_after_a_storm_pings_are_answered():
 
 def test_the_model_stops_a_poll():
     # What the model does not forgive comes out of poll(), strict or not.
-    n = Net()
+    n = Net(Board())
     n.here.strict = False
     n.board.dev._rx_at = DESC + 0x400  # beyond the last descriptor
     try:

@@ -1,7 +1,5 @@
 # A stack over the W5500 driver and its model; and no heap for a frame on that way.
-import gc
 
-import micropython
 from harness import (
     ICMP,
     ME,
@@ -15,7 +13,7 @@ from harness import (
     ipv4,
     udp,
 )
-from viperip import native
+from heap_check import N, WARM, measured
 from viperip.application.ping import ping
 from viperip.interface import Interface
 from viperip.link.pair import Pair
@@ -24,8 +22,6 @@ from viperip.stack import Stack
 from w5500_board import MAC, Board
 from w5500_model import Clock, W5500Model
 
-N = 1000
-WARM = 60
 MASK = b"\xff\xff\xff\0"
 
 
@@ -110,28 +106,6 @@ def test_a_window_fits_into_the_chip():
 
 
 # Heap.
-
-
-def measured(step):
-    i = 0
-    while i < WARM:
-        step(i)
-        i += 1
-    gc.collect()
-    gc.disable()
-    total = micropython.mem_total()
-    kept = gc.mem_alloc()
-    while i < WARM + N:
-        step(i)
-        i += 1
-    total = micropython.mem_total() - total
-    gc.enable()
-    if native.VIPER:
-        kept = gc.mem_alloc() - kept
-        assert kept == total == 0, (kept, total)
-    else:
-        gc.collect()
-        assert gc.mem_alloc() - kept <= 0, gc.mem_alloc() - kept
 
 
 class Step:
