@@ -18,6 +18,10 @@ VERBS = {
         "viperip_host.switch_command:switch",
         "Join boards: a learning Ethernet switch over UDP wires.",
     ),
+    "capture": (
+        "viperip_host.capture_command:capture",
+        "Copy a board's frames to a file or to Wireshark, over its serial line.",
+    ),
     "boards": (
         "viperip_host.boards_command:boards",
         "List the boards that there are profiles of, or explain one.",

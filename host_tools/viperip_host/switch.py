@@ -111,7 +111,7 @@ class MacTable:
 class Mirror(Protocol):
     """Where every accepted frame goes as well."""
 
-    def write(self, port: int, frame: bytes) -> None: ...
+    def write(self, interface: int, frame: bytes, /) -> None: ...
 
 
 @dataclass

@@ -94,12 +94,12 @@ def _check_unique(ports: list[tuple[int, int]]) -> None:
 def _add_mirror(joined: Switch, path: str | None) -> None:
     if path is None:
         return
-    from viperip_host.mirror import PcapngMirror
+    from viperip_host.capture_file import CaptureFile, Interface
 
     target = options.output_file(path, "--mirror")
-    names = [f"port{number + 1}" for number in range(len(joined.ports))]
+    ports = [Interface(f"port{number + 1}") for number in range(len(joined.ports))]
     try:
-        joined.mirror = PcapngMirror(target, names)
+        joined.mirror = CaptureFile.create(target, "viperip switch", ports)
     except OSError as error:
         raise UsageError(f"--mirror {path}: {error.strerror}") from None
 
