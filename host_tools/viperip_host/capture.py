@@ -134,7 +134,7 @@ class Capture:
         assert self.session.hello
         snaplen = r.snaplen if r.snaplen < 65535 else 0
         return [
-            Interface(one["name"], bytes.fromhex(one["mac"]), snaplen)
+            Interface(one["name"], bytes.fromhex(one["mac"]).hex(":"), snaplen)
             for one in self.session.hello["interfaces"]
         ]
 

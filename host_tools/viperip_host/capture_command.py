@@ -151,6 +151,7 @@ def run(
                     file=sys.stderr,
                     flush=True,
                 )
+            running.session.tell(do="go")
             _forward_lines(running)
             running.follow(lambda: not (stop.wanted or recorder.gone))
         except HostError as error:

@@ -35,10 +35,10 @@ class _Whole:
 
 @dataclass(frozen=True)
 class Interface:
-    """An interface of a capture. mac: 6 bytes; snaplen: bytes kept of a frame, 0: all."""
+    """An interface of a capture. mac: as text, with colons; snaplen: bytes kept, 0: all."""
 
     name: str
-    mac: bytes | None = None
+    mac: str | None = None
     snaplen: int = 0
 
 
@@ -55,7 +55,7 @@ class CaptureFile:
         for one in interfaces:
             options: dict[str, Any] = {"if_name": one.name}
             if one.mac is not None:
-                options["if_macaddr"] = one.mac
+                options["if_MACaddr"] = one.mac
             self._section.new_member(
                 InterfaceDescription,
                 link_type=LINKTYPE_ETHERNET,

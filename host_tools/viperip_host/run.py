@@ -1,21 +1,16 @@
 """One run of `viperip sim`: start the gateway and the board, follow them to their end."""
 
-import contextlib
-import json
 import os
 import selectors
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Any
 
-from viperip_host import links, plan, process, resources
+from viperip_host import links, plan, process, programs
 from viperip_host.demo import Demo, DemoTexts
 from viperip_host.errors import FAILURE, OK, USAGE, HostError
 from viperip_host.interpreter import Interpreter
 
-# The gateway is small, but it relays: give it the board's default heap.
-GATEWAY_HEAP = "16M"
 # How long it may take, in seconds, once the board has ended: it gives itself 5 s to deliver.
 GATEWAY_SECONDS = 7.0
 
@@ -31,35 +26,6 @@ class Setup:
     link: str | None  # None: the private wire
     run_seconds: float | None  # the demo ends so long after its page was first served
     taken_port: int | None  # the demo's usual port, when something else has it
-
-
-class Control:
-    """The reading end of a child's control pipe: one JSON object a line."""
-
-    def __init__(self) -> None:
-        self.fd, self.child_fd = os.pipe()
-        os.set_blocking(self.fd, False)
-        self._rest = b""
-
-    def close_child_end(self) -> None:
-        os.close(self.child_fd)
-
-    def events(self) -> list[dict[str, Any]] | None:
-        """The events that have come; None at the end of the pipe."""
-        try:
-            data = os.read(self.fd, 65536)
-        except BlockingIOError:
-            return []
-        if not data:
-            return None
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        events = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    events.append(event)
-        return events
 
 
 def run(setup: Setup) -> int:
@@ -117,47 +83,24 @@ class _Run:
             taken_port=self.setup.taken_port,
         )
 
-    def _start(
-        self, name: str, program: str, variable: str, config: plan.Json, heap: str, fds: list[int]
-    ) -> process.Child:
-        script = resources.device() / program
-        if not script.is_file():
-            raise HostError(f"{script} is missing from this installation: install viperip again")
-        return process.start(
-            name,
-            [self.setup.interpreter.path, "-X", f"heapsize={heap}", str(script)],
-            {variable: json.dumps(config)},
-            fds,
-            foreground=self.foreground and name == "board",
-        )
-
     def _start_gateway(self, fd: int) -> process.Child:
         control = self._control("gateway")
-        config = plan.gateway_config(self.setup.request, fd, control.child_fd)
-        try:
-            return self._start(
-                "gateway", "gateway.py", "VIPERIP_GATEWAY", config, GATEWAY_HEAP,
-                [fd, control.child_fd],
-            )  # fmt: skip
-        finally:
-            # The board must see the wire end when the gateway dies, and the other way round.
-            os.close(fd)
-            control.close_child_end()
+        return programs.start_gateway(self.setup.interpreter, self.setup.request, fd, control)
 
     def _start_board(self, link: links.Link) -> process.Child:
         control = self._control("board")
         config = plan.board_config(self.setup.request, self.setup.board, link, control.child_fd)
         try:
-            return self._start(
-                "board", "sim_main.py", "VIPERIP_SIM", config, self.setup.heap,
-                [*link.fds, control.child_fd],
+            return programs.start(
+                "board", "sim_main.py", "VIPERIP_SIM", config, self.setup.interpreter,
+                self.setup.heap, [*link.fds, control.child_fd], foreground=self.foreground,
             )  # fmt: skip
         finally:
             link.close()
             control.close_child_end()
 
-    def _control(self, name: str) -> Control:
-        control = Control()
+    def _control(self, name: str) -> programs.Control:
+        control = programs.Control()
         self.selector.register(control.fd, selectors.EVENT_READ, (name, control))
         return control
 
@@ -230,7 +173,7 @@ class _Run:
     def _prompt_has_terminal(self) -> bool:
         return self.setup.request.interactive and sys.stdin.isatty()
 
-    def _on_control(self, name: str, control: Control) -> None:
+    def _on_control(self, name: str, control: programs.Control) -> None:
         events = control.events()
         if events is None:
             self.selector.unregister(control.fd)

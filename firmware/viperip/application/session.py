@@ -26,6 +26,7 @@ class Session(Timer):
         self.port = port = Port(Stdio(), room, mtu, baudrate)
         self.taps = []  # (interface, its device): what to undo
         self.ended = False
+        self.ready = False  # the host has done what it does first: the script may start
         self.status = 0
         self._names = {"__name__": "__main__", "viperip": viperip}
         self._heard = self._trial = -1  # a time, -1: none
@@ -86,6 +87,8 @@ class Session(Timer):
             self.tell(pong=order.get("id"), **self.counters())
         elif do == "speed":
             self._speed(int(order.get("baud", 0)))
+        elif do == "go":
+            self.ready = True
         elif do == "stop":
             self.end()
 
@@ -161,6 +164,8 @@ class Session(Timer):
     def run(self, script=None):
         """Run a script (its source), or what comes as lines, until the host ends it."""
         if script:
+            while not (self.ready or self.ended):
+                self.stack.wait(100)
             self.status = self.execute(script, "exec")
             self.stack.enter()
             try:
