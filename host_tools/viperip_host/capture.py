@@ -1,6 +1,5 @@
 """Frames of a board into a pcapng file, over its serial line."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,13 +31,17 @@ print(json.dumps({"viperip": v, "free": gc.mem_free()}))
 
 @dataclass
 class Request:
-    """What to capture. program: of the filter; count: frames, 0: no end; script: its source."""
+    """What to capture.
+
+    program: of the filter; count: frames, 0: no end; script: its source; quiet: say nothing.
+    """
 
     program: bytes = b""
     snaplen: int = 65535
     count: int = 0
     speed: int = 921600
     script: str | None = None
+    quiet: bool = False
 
 
 @dataclass
@@ -125,12 +128,10 @@ class Capture:
             "from viperip.application.session import capture\n"
             f"capture({r.program!r}, {r.snaplen}, {room}, {BAUDRATE}, {r.script!r})"
         )
-        if r.speed != BAUDRATE and not self.session.raise_speed(r.speed):
-            print(
-                f"viperip capture: the line stays at {BAUDRATE} baud: this board cannot do "
-                f"{r.speed}",
-                file=sys.stderr,
-            )
+        if r.quiet:
+            self.session.raise_speed(r.speed)
+        else:
+            self.session.use_speed(r.speed, "capture")
         assert self.session.hello
         snaplen = r.snaplen if r.snaplen < 65535 else 0
         return [

@@ -4,10 +4,8 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
@@ -19,6 +17,7 @@ from viperip_host.capture import Capture, Recorder, Request, board_script
 from viperip_host.capture_filter import compile_filter
 from viperip_host.connection import port_option
 from viperip_host.errors import HostError, UsageError
+from viperip_host.terminal import Stop, forward_lines
 
 EPILOG = """\b
 EXPR selects frames on the board, before they use the line:
@@ -73,10 +72,11 @@ def capture(port: str | None, **given: Any) -> int:
         count=given["count"],
         speed=given["speed"],
         script=board_script(given["script"]) if given["script"] else None,
+        quiet=bool(given["output"]),
     )
     with _target(given) as (name, opened, to_stdout):
         text = sys.stderr.buffer if to_stdout or given["as_json"] else sys.stdout.buffer
-        return run(port, request, Recorder(name, opened), text, given["as_json"], to_stdout)
+        return run(port, request, Recorder(name, opened), text, given["as_json"])
 
 
 @contextlib.contextmanager
@@ -105,29 +105,18 @@ def _target(given: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
             shown.wait()
 
 
-class Stop:
-    """Set by Ctrl-C and SIGTERM."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._caught)
-
-    def _caught(self, number: int, frame: object) -> None:
-        if self.wanted:
-            raise KeyboardInterrupt  # the second time: at once
-        self.wanted = True
-
-
 def run(
     port: str | None,
     request: Request,
     recorder: Recorder,
     text: BinaryIO,
     as_json: bool = False,
-    quiet: bool = False,
+    lines: bool = True,
 ) -> int:
-    """Capture until Ctrl-C, the count, the script's end or a reader that has gone."""
+    """Capture until Ctrl-C, the count, the script's end or a reader that has gone.
+
+    text: where to show what the board prints; lines: whether standard input is for the board.
+    """
 
     def show(printed: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -143,7 +132,7 @@ def run(
             interfaces = running.start()
             recorder.begin(interfaces)
             began = time.monotonic()
-            if not quiet:
+            if not request.quiet:
                 names = ", ".join(one.name for one in interfaces)
                 print(
                     f"capturing on {names or 'no interface'} at {running.session.baudrate} baud; "
@@ -152,34 +141,20 @@ def run(
                     flush=True,
                 )
             running.session.tell(do="go")
-            _forward_lines(running)
+            if lines:
+                forward_lines(running.session)
             running.follow(lambda: not (stop.wanted or recorder.gone))
         except HostError as error:
             failed = error
         finally:
             seconds = time.monotonic() - began
-            with contextlib.suppress(HostError):
-                if running.session.bye is None:
-                    running.session.stop()
-                else:
-                    running.session.finish()
+            running.session.close()
             recorder.end(running.frames + running.dropped, running.dropped)
-    _report(running, seconds, as_json)
+    if not request.quiet or as_json:
+        _report(running, seconds, as_json)
     if failed is not None:
         raise failed
     return int(running.session.bye.get("bye", 0)) if running.session.bye else 0
-
-
-def _forward_lines(running: Capture) -> None:
-    """Lines typed here are run on the board."""
-
-    def forward() -> None:
-        with contextlib.suppress(HostError, OSError, ValueError):
-            for line in sys.stdin.buffer:
-                running.session.type(line)
-
-    if sys.stdin is not None:
-        threading.Thread(target=forward, daemon=True).start()
 
 
 def _report(running: Capture, seconds: float, as_json: bool) -> None:

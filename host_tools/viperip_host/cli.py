@@ -22,6 +22,18 @@ VERBS = {
         "viperip_host.capture_command:capture",
         "Copy a board's frames to a file or to Wireshark, over its serial line.",
     ),
+    "monitor": (
+        "viperip_host.monitor_command:monitor",
+        "Watch boards: throughput, drops, sockets, heap.",
+    ),
+    "extcap": (
+        "viperip_host.extcap_command:extcap",
+        "Make boards appear as interfaces in Wireshark and tshark.",
+    ),
+    "bridge": (
+        "viperip_host.bridge_command:bridge",
+        "Give a board without a cable a network, over its serial line.",
+    ),
     "boards": (
         "viperip_host.boards_command:boards",
         "List the boards that there are profiles of, or explain one.",

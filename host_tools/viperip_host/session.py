@@ -6,6 +6,7 @@ The board's end is firmware/viperip/application/session.py, started in the raw R
 import contextlib
 import errno
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +48,7 @@ class Session:
     hello: dict[str, Any] | None = None
     bye: dict[str, Any] | None = None
     counters: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Any] | None = None
     pongs: int = 0
     wire_bytes: int = 0  # read from the line since the session began
 
@@ -63,6 +65,7 @@ class Session:
         self._heard = time.monotonic()
         self._speed: int | None = None
         self._tail = b""  # the last of the text: where the raw REPL says that the code has ended
+        self._reader = threading.get_ident()  # the thread that calls read()
         self.closed = False
 
     # Start and end.
@@ -112,6 +115,15 @@ class Session:
             )
         return False
 
+    def use_speed(self, baudrate: int, command: str) -> None:
+        """raise_speed(), and a line on stderr when it stays as it is."""
+        if not self.raise_speed(baudrate):
+            print(
+                f"viperip {command}: the line stays at {self.baudrate} baud: this board cannot do "
+                f"{baudrate}",
+                file=sys.stderr,
+            )
+
     def _set_speed(self, baudrate: int) -> None:
         try:
             self.connection.serial.baudrate = baudrate
@@ -143,6 +155,14 @@ class Session:
                     if self._until(lambda: self.bye is not None, seconds / 2):
                         break
         self.finish()
+
+    def close(self) -> None:
+        """End the session if it has not ended; whatever is wrong with the line."""
+        with contextlib.suppress(HostError):
+            if self.bye is None:
+                self.stop()
+            else:
+                self.finish()
 
     def finish(self) -> None:
         """After the board's goodbye: back to the usual speed."""
@@ -198,6 +218,8 @@ class Session:
         elif "pong" in message:
             self.pongs += 1
             self.counters = message
+        elif "stats" in message:
+            self.stats = message["stats"]
         elif "speed" in message:
             self._speed = int(message["speed"])
         elif "bye" in message:
@@ -206,7 +228,9 @@ class Session:
 
     def _on_text(self, text: bytes) -> None:
         self._tail = (self._tail + text)[-4096:]
-        if b"\x04" in self._tail and self.bye is None:
+        if self.bye is not None:
+            return  # the end of the raw REPL's answer
+        if b"\x04" in self._tail:
             self._code_ended()
         self.on_text(text)
 
@@ -266,7 +290,7 @@ class Session:
     def _wait_for_room(self, n: int) -> None:
         with self._room:
             while ((self._sent - self._taken) & 0xFFFF) + n > WINDOW:
-                if threading.current_thread() is threading.main_thread():
+                if threading.get_ident() == self._reader:
                     # Nobody else reads what the board says.
                     self._room.release()
                     try:

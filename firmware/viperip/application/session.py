@@ -87,6 +87,8 @@ class Session(Timer):
             self.tell(pong=order.get("id"), **self.counters())
         elif do == "speed":
             self._speed(int(order.get("baud", 0)))
+        elif do == "stats":
+            self.tell(stats=_stats(self.stack))
         elif do == "go":
             self.ready = True
         elif do == "stop":
@@ -203,6 +205,26 @@ class Session(Timer):
         return 0
 
 
+def _stats(stack):
+    # What `viperip monitor` shows; bounded, however many sockets there are.
+    import gc
+
+    from .netstat import interfaces, sockets
+
+    states = {}
+    for row in sockets(stack):
+        name = row["state"] or row["proto"]
+        states[name] = states.get(name, 0) + 1
+    return {
+        "ms": time.ticks_ms() & 0x3FFFFFFF,
+        "uptime_s": int(time.time() - stack.boot),
+        "heap": {"used": gc.mem_alloc(), "free": gc.mem_free()},
+        "interfaces": [row for row in interfaces(stack) if row["if"] != "lo"],
+        "sockets": states,
+        "counters": {name: n for name, n in stack.stats.items() if n},
+    }
+
+
 def _begin(room, baudrate):
     # An idle REPL may have left the stack without anybody who polls it.
     from ..pump import start
@@ -223,8 +245,22 @@ def capture(program=b"", snaplen=65535, room=8192, baudrate=115200, script=None)
     session.run(script)
 
 
-def bridge(mac, ip=None, gateway=None, dns=(), hostname=None, script=None, baudrate=115200):
-    """Have the network through the host: its frames come over the serial line."""
+def monitor(baudrate=115200, script=None):
+    """Answer what `viperip monitor` asks, while a script runs."""
+    session = _begin(4096, baudrate)
+    viperip.install()
+    session.start()
+    session.tell(hello=viperip.__version__, interfaces=[])
+    session.run(script)
+
+
+def bridge(
+    mac, ip=None, gateway=None, dns=(), hostname=None, script=None, baudrate=115200, probe=True
+):
+    """Have the network through the host: its frames come over the serial line.
+
+    probe: ask others about the address that DHCP gives (RFC 5227) before it is used.
+    """
     from ..address import ip4
     from ..link.serial.link import SerialLink
 
@@ -243,7 +279,10 @@ def bridge(mac, ip=None, gateway=None, dns=(), hostname=None, script=None, baudr
         if gateway:
             lan.ipconfig(gw4=gateway)
     else:
-        lan.ipconfig(dhcp4=True)
+        from .dhcp import Client
+
+        lan.interface.dhcp = Client(lan.interface, session.stack.hostname, probe)
+        lan.interface.dhcp.start()
     if dns:
         lan.interface.dns = [ip4(a) for a in dns]
     try:
