@@ -159,7 +159,7 @@ def _run(
         )
         forward_lines(session)
         while not stop.wanted and session.bye is None and carrying.failed is None:
-            session.read(0.1)
+            session.read()
         if carrying.failed:
             raise carrying.failed
     finally:

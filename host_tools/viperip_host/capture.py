@@ -154,7 +154,7 @@ class Capture:
     def follow(self, wanted: Callable[[], bool]) -> None:
         """Handle what comes until it is done, or no longer wanted()."""
         while wanted() and not self.done:
-            self.session.read(0.1)
+            self.session.read()
 
     def _on_packet(self, body: bytes) -> None:
         if len(body) < HEAD or self.done:

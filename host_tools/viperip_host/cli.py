@@ -18,6 +18,10 @@ VERBS = {
         "viperip_host.switch_command:switch",
         "Join boards: a learning Ethernet switch over UDP wires.",
     ),
+    "vboard": (
+        "viperip_host.vboard_command:vboard",
+        "Run a virtual board: a serial port with an ESP32 of software behind it.",
+    ),
     "capture": (
         "viperip_host.capture_command:capture",
         "Copy a board's frames to a file or to Wireshark, over its serial line.",

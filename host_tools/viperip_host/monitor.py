@@ -85,7 +85,7 @@ class Watched:
             if time.monotonic() - asked >= self.interval:
                 asked = time.monotonic()
                 session.tell(do="stats")
-            session.read(min(0.1, self.interval))
+            session.read()
             if session.stats is not None:
                 self.rates = rates(self.stats, session.stats)
                 self.stats, session.stats = session.stats, None

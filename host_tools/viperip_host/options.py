@@ -81,13 +81,17 @@ def probability(text: str, option: str) -> float:
 
 def heap(text: str) -> str:
     """A heap size as MicroPython's -X heapsize takes it: a number, K or M behind it."""
-    match = re.fullmatch(r"([0-9]{1,10})([kKmM]?)", text)
-    if not match:
-        raise UsageError(f"--heap {text}: write it as 16M, 512K or bytes")
-    size = int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2].lower()]
-    if size < HEAP_SMALLEST:
+    if size(text, "--heap") < HEAP_SMALLEST:
         raise UsageError(f"--heap {text}: the stack needs at least 512K")
     return text
+
+
+def size(text: str, option: str) -> int:
+    """A number of bytes, K or M behind it."""
+    match = re.fullmatch(r"([0-9]{1,10})([kKmM]?)", text)
+    if not match:
+        raise UsageError(f"{option} {text}: write it as 16M, 512K or bytes")
+    return int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2].lower()]
 
 
 def forward(text: str) -> Forward:

@@ -50,6 +50,7 @@ class Board:
     name: str
     description: str
     driver: str | None  # of its Ethernet, for hardware that is modelled
+    mcu: str  # the chip, in esptool's name; "" for a computer
 
     @property
     def line(self) -> str:
@@ -67,7 +68,8 @@ def load_board(name: str) -> Board:
     path = folder / name / "board.json"
     profile = json.loads(path.read_text())
     driver = profile.get("ethernet", {}).get("driver")
-    return Board(str(path), profile["name"], profile["description"], driver)
+    mcu = profile.get("mcu", "") if driver else ""
+    return Board(str(path), profile["name"], profile["description"], driver, mcu)
 
 
 def check(request: Request, private_wire: bool) -> None:

@@ -72,17 +72,22 @@ def start(
     environment: dict[str, str],
     fds: Sequence[int],
     foreground: bool,
+    stdio: tuple[int, int] | None = None,
 ) -> Child:
     """Start COMMAND with the descriptors FDS inherited under their numbers.
 
     In the foreground it shares this process's terminal and gets its Ctrl-C; otherwise it has
-    neither. The environment is this process's with ENVIRONMENT on top.
+    neither. stdio: descriptors for its standard input, and for output and errors. The environment
+    is this process's with ENVIRONMENT on top.
     """
+    stdin = stdio[0] if stdio else None if foreground else subprocess.DEVNULL
     popen = subprocess.Popen(
         command,
         env={**os.environ, **environment},
         pass_fds=tuple(fds),
-        stdin=None if foreground else subprocess.DEVNULL,
+        stdin=stdin,
+        stdout=stdio[1] if stdio else None,
+        stderr=stdio[1] if stdio else None,
         process_group=None if foreground else 0,
         preexec_fn=die_with_parent(),
     )

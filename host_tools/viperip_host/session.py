@@ -15,7 +15,7 @@ from typing import Any
 
 import serial
 
-from viperip_host.connection import BAUDRATE, BoardGone, Connection
+from viperip_host.connection import BAUDRATE, READ_SECONDS, BoardGone, Connection
 from viperip_host.errors import HostError
 from viperip_host.framing import CONTROL, CREDIT, Decoder, segments
 
@@ -24,7 +24,8 @@ WINDOW = 240
 PING_SECONDS = 1.0
 # A board that says nothing for so long has crashed, or is busy without polling its stack.
 SILENCE_SECONDS = 15.0
-_WAIT_SECONDS = 1.0
+_WAIT_SECONDS = 0.02  # for bytes to read
+_STUCK_SECONDS = 1.0  # a window that has not moved for so long lost something
 _TEXT_SECONDS = 0.05  # text whose delimiter does not come is shown after this
 
 Handler = Callable[[bytes], None]
@@ -72,21 +73,17 @@ class Session:
 
     def start(self, code: str, seconds: float = 15.0) -> None:
         """Run CODE, which starts the board's end, and wait until that says hello."""
-        port = self.connection.serial
         self.connection.start(code)
-        self._ready(port)
+        # Once: with RFC 2217 each change is an exchange with the far end.
+        self.connection.serial.timeout = _WAIT_SECONDS
         end = time.monotonic() + seconds
         while self.hello is None:
-            self.read(0.1)
+            self.read()
             if time.monotonic() > end:
                 raise HostError(
                     f"{self.connection.port}: the session did not start within {seconds:.0f} s; "
                     "reset the board and try again"
                 )
-
-    @staticmethod
-    def _ready(port: serial.Serial) -> None:
-        port.timeout = 0.05
 
     def raise_speed(self, baudrate: int) -> bool:
         """Have both ends use BAUDRATE; False: the board cannot, or nothing came through."""
@@ -137,7 +134,7 @@ class Session:
     def _until(self, done: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
         while not done():
-            self.read(0.05)
+            self.read()
             if time.monotonic() > end:
                 return False
         return True
@@ -171,12 +168,13 @@ class Session:
             time.sleep(0.1)
             with contextlib.suppress(HostError):
                 self._set_speed(BAUDRATE)
-        self.connection.serial.timeout = 5.0
+        with contextlib.suppress(OSError, serial.SerialException):
+            self.connection.serial.timeout = READ_SECONDS
 
     # Read.
 
-    def read(self, seconds: float) -> None:
-        """Wait up to SECONDS for bytes and handle them. Pings the board when that is due.
+    def read(self) -> None:
+        """Wait a moment for bytes and handle them. Pings the board when that is due.
 
         BoardGone, or SessionEnded when the board's end is no more.
         """
@@ -185,7 +183,6 @@ class Session:
             self.ping()
         port = self.connection.serial
         try:
-            port.timeout = seconds
             data = port.read(max(1, port.in_waiting))
         except (OSError, serial.SerialException, TypeError):
             raise BoardGone(self.connection.port) from None
@@ -294,14 +291,14 @@ class Session:
                     # Nobody else reads what the board says.
                     self._room.release()
                     try:
-                        self.read(0.02)
+                        self.read()
                     finally:
                         self._room.acquire()
                 else:
                     self._room.wait(0.1)
                 if self.closed:
                     raise SessionEnded(f"{self.connection.port}: the session is over")
-                if time.monotonic() - self._moved > _WAIT_SECONDS:
+                if time.monotonic() - self._moved > _STUCK_SECONDS:
                     # Bytes or a credit were lost. The board has long read what was on its way.
                     self._taken = self._sent
                     self._moved = time.monotonic()

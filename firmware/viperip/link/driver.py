@@ -35,6 +35,8 @@ def open_device(profile, bus=None, station=None):
     e = dict(profile.get("ethernet") or ())
     name = e.pop("driver", None)
     mtu = profile.get("mtu", 1500)
+    if bus is None:
+        bus = _model(profile)
     if name == "w5500":
         from .w5500 import W5500
 
@@ -55,6 +57,12 @@ def open_device(profile, bus=None, station=None):
 
         return OpenEth(bus, station or local_mac(), mtu=mtu)
     raise OSError(ENODEV, 'the profile names no Ethernet driver, "ethernet": {"driver": ...}')
+
+
+def _model(profile):
+    # The modelled hardware of a virtual board, whose machine module brings it; None on a chip.
+    make = getattr(__import__("machine"), "viperip_model", None)
+    return make and make(profile)
 
 
 def local_mac():

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 
+from wires import open_wire
+
 _DHCP_MS = 20000  # of which a probe of the address (RFC 5227) takes up to 7 s
 _DRAIN_MS = 5000
 _UNREAD = 141  # the status of a program that SIGPIPE has ended
@@ -56,27 +58,6 @@ def open_model(told, profile, cable, station):
 
     cable.up()
     return open_device(profile, model(profile, cable, station), station)
-
-
-def open_wire(link, station):
-    kind = link["type"]
-    if kind == "wire":
-        from viperip.link.wire import Wire
-
-        dev = Wire(link["fd"], station)
-    elif kind == "udp":
-        from viperip.link.udpwire import UDPWire
-
-        dev = UDPWire(link["local"], link["remote"], station)
-    elif kind == "tap":
-        from viperip.link.linux import Tap
-
-        dev = Tap(link["fd"], link["name"], station)
-    else:
-        from viperip.link.linux import Packet
-
-        dev = Packet(link["ifname"], station)
-    return dev
 
 
 def wrapped(told, dev):

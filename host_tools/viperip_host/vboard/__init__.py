@@ -1,0 +1,1 @@
+"""`viperip vboard`: a board of software behind a serial port."""
