@@ -8,6 +8,7 @@ import time
 
 import viperip
 from viperip.address import ip4_text, mac_text
+from viperip.errors import ETIMEDOUT
 
 PORT = 80
 PINGS = 3
@@ -17,20 +18,13 @@ DHCP_SECONDS = 30
 
 def board_up():
     """The wired interface, with an address. SystemExit when there is none to be had."""
-    lan = viperip.LAN(viperip.board())
-    if not lan.active():
-        lan.active(True)
-    viperip.install()
-    if not lan.isconnected():
-        if not lan.ipconfig("dhcp4"):
-            lan.ipconfig(dhcp4=True)
-        end = time.time() + DHCP_SECONDS
-        while not lan.isconnected():
-            if time.time() > end:
-                print("no DHCP server answered within %d s" % DHCP_SECONDS)
-                sys.exit(1)
-            time.sleep_ms(50)
-    return lan
+    try:
+        return viperip.up(DHCP_SECONDS * 1000)
+    except OSError as e:
+        if e.errno != ETIMEDOUT:
+            raise
+        print("no DHCP server answered within %d s" % DHCP_SECONDS)
+        sys.exit(1)
 
 
 def find_trace(dev):

@@ -3,6 +3,7 @@ __version__ = "0.1.0"
 
 _PARTS = {
     "LAN": "lan",
+    "up": "configure",
     "install": "pump",
     "uninstall": "pump",
     "firmware_socket": "pump",

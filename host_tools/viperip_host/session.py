@@ -67,13 +67,14 @@ class Session:
         self._speed: int | None = None
         self._tail = b""  # the last of the text: where the raw REPL says that the code has ended
         self._reader = threading.get_ident()  # the thread that calls read()
-        self.closed = False
+        self.closed = True  # until it is started
 
     # Start and end.
 
     def start(self, code: str, seconds: float = 15.0) -> None:
         """Run CODE, which starts the board's end, and wait until that says hello."""
         self.connection.start(code)
+        self.closed = False
         # Once: with RFC 2217 each change is an exchange with the far end.
         self.connection.serial.timeout = _WAIT_SECONDS
         end = time.monotonic() + seconds
@@ -141,8 +142,6 @@ class Session:
 
     def stop(self, seconds: float = 8.0) -> None:
         """Interrupt what runs on the board and end the session; the board is as it was before."""
-        if self.closed:
-            return
         with contextlib.suppress(HostError):
             self._write(b"\x03")
             # Twice: the first may have been lost on what was interrupted.
@@ -156,10 +155,11 @@ class Session:
     def close(self) -> None:
         """End the session if it has not ended; whatever is wrong with the line."""
         with contextlib.suppress(HostError):
-            if self.bye is None:
-                self.stop()
-            else:
-                self.finish()
+            if not self.closed:
+                if self.bye is None:
+                    self.stop()
+                else:
+                    self.finish()
 
     def finish(self) -> None:
         """After the board's goodbye: back to the usual speed."""
@@ -234,7 +234,7 @@ class Session:
     def _code_ended(self) -> None:
         # The raw REPL: output, Ctrl-D, traceback, Ctrl-D, prompt.
         parts = self._tail.split(b"\x04")
-        if len(parts) < 3:
+        if len(parts) < 3 or parts[-1] != b">":
             return  # the traceback is still to come
         error = parts[-2].decode(errors="replace").strip()
         last = error.splitlines()[-1] if error else "its program ended"

@@ -16,6 +16,7 @@ _SILENCE_MS = const(5000)  # a host that says nothing for so long is gone
 _TRIAL_MS = const(1000)  # a new speed at which nothing is heard for so long does not work
 _CREDIT = const(64)  # bytes taken from the line before the host is told
 _SETTLE_MS = const(20)  # a UART's FIFO at the usual speed
+_CTRL_A = const(1)
 
 
 class Session(Timer):
@@ -36,12 +37,15 @@ class Session(Timer):
         self._control = bytes((CONTROL,))
         port.handlers[CONTROL] = self._order
 
-    # The timer: the line is served whenever the stack is polled.
-
-    def start(self):
+    def start(self, interfaces=()):
+        """Serve the line whenever the stack is polled; wait until the host says go."""
         self._heard = self.stack.time()
         self.stack.add_timer(self)
         self.stack.arm(self, 0)
+        self.tell(hello=viperip.__version__, interfaces=interfaces)
+        # It may change the speed first, and expects answers while it does.
+        while not (self.ready or self.ended):
+            self.stack.wait(100)
 
     def expire(self, now):
         port = self.port
@@ -80,11 +84,12 @@ class Session(Timer):
         self._heard = self.stack.time()
         if self._trial >= 0:
             self._trial = -1
+            self.port.held = False
         if do == "ping":
             # What was lost on the way shall not narrow the host's window for ever.
             self.port.taken = (order.get("sent", 0) + self.port.unread) & 0xFFFF
             self._grant()
-            self.tell(pong=order.get("id"), **self.counters())
+            self.tell(pong=1, **self.counters())
         elif do == "speed":
             self._speed(int(order.get("baud", 0)))
         elif do == "stats":
@@ -118,10 +123,13 @@ class Session(Timer):
             self._usual = (uart0.divider(), self.port.baudrate)
         uart0.set_divider(uart0.divider_of(baud))
         self.port.baudrate = baud
+        # The host changes after this end has: until it is heard, it would hear noise.
+        self.port.held = True
         self._trial = later(self.stack.time(), _TRIAL_MS)
 
     def _usual_speed(self):
         self._trial = -1
+        self.port.held = False
         if self._usual is not None:
             from ..link.serial import uart0
 
@@ -165,15 +173,15 @@ class Session(Timer):
 
     def run(self, script=None):
         """Run a script (its source), or what comes as lines, until the host ends it."""
-        if script:
-            while not (self.ready or self.ended):
-                self.stack.wait(100)
-            self.status = self.execute(script, "exec")
-            self.stack.enter()
-            try:
-                self.end()
-            finally:
-                self.stack.leave()
+        try:
+            if script:
+                self.status = self.execute(script, "exec")
+            else:
+                self._lines()
+        finally:
+            self._stop()
+
+    def _lines(self):
         while not self.ended:
             try:
                 self.stack.wait(100)
@@ -183,10 +191,20 @@ class Session(Timer):
             except KeyboardInterrupt:
                 pass  # meant for something that has just ended
 
+    def _stop(self):
+        self.stack.enter()
+        try:
+            self.end()
+        finally:
+            self.stack.leave()
+
     def _line(self):
         text = self.port.text
         for i in range(len(text)):
-            if text[i] in b"\r\n":
+            if text[i] == _CTRL_A:
+                self._stop()  # somebody wants the raw REPL: the host is another one
+                return None
+            if text[i] in (10, 13):
                 line = str(bytes(text[:i]), "utf-8")
                 self.port.text = bytearray(text[i + 1 :])
                 return line
@@ -237,11 +255,16 @@ def _begin(room, baudrate):
 def capture(program=b"", snaplen=65535, room=8192, baudrate=115200, script=None):
     """Capture on all interfaces that are up; with none, the board's own is brought up first."""
     session = _begin(room, baudrate)
-    if not [ifc for ifc in session.stack.interfaces if ifc.arp is not None]:
-        viperip.LAN(viperip.board()).active(True)
     viperip.install()
-    session.start()
-    session.tell(hello=viperip.__version__, interfaces=session.tap(program, snaplen))
+    lan = None
+    if not [ifc for ifc in session.stack.interfaces if ifc.arp is not None]:
+        lan = viperip.LAN(viperip.board())
+        session.stack.add_interface(lan.interface)
+    session.start(session.tap(program, snaplen))
+    if lan is not None:
+        from ..configure import start
+
+        start()
     session.run(script)
 
 
@@ -250,7 +273,6 @@ def monitor(baudrate=115200, script=None):
     session = _begin(4096, baudrate)
     viperip.install()
     session.start()
-    session.tell(hello=viperip.__version__, interfaces=[])
     session.run(script)
 
 
@@ -272,7 +294,6 @@ def bridge(
     lan = viperip.LAN(viperip._board, name="serial")
     viperip.install()
     session.start()
-    session.tell(hello=viperip.__version__, interfaces=[])
     lan.active(True)
     if ip:
         lan.ipconfig(addr4=ip)

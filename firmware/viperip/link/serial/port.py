@@ -51,6 +51,7 @@ class Port:
         self.handlers = {}
         self.record = bytearray(BODY + mtu + 18)
         self.text = bytearray()
+        self.held = False  # nothing is sent: the other end may not have this speed yet
         self.lent = 0  # bytes of data of the record that a handler keeps
         self.taken = 0  # bytes read from the stream, modulo 2**16
         self.rx_bad = 0  # segments that were none
@@ -180,11 +181,12 @@ class Port:
     def flush(self):
         """Send whole segments while the line takes them."""
         s = self._s
-        while s[_WAITING] and self._may_send():
+        while s[_WAITING] and not self.held and self._may_send():
             self._send()
 
     def drain(self):
         """Send all that waits; it takes as long as the line does."""
+        self.held = False
         while self._s[_WAITING]:
             self.flush()
 
