@@ -145,10 +145,12 @@ def _run(
 
     session = Session(board, show)
     carrying = Bridge(session, network, watch)
+    report = {"baud": session.baudrate}
     try:
         # From the first frame on: the board asks for an address at once.
         _start(session, request, given["tap"] is None, mac, script)
         session.use_speed(given["speed"], "bridge")
+        report["baud"] = session.baudrate
         carrying.start()
         session.tell(do="go")
         where = given["tap"] or "the built-in gateway"
@@ -167,13 +169,10 @@ def _run(
         session.close()
         if file is not None:
             file.close()
-        report = {
-            "to_board": carrying.to_board,
-            "from_board": carrying.from_board,
-            "dropped": carrying.dropped,
-            "damaged": session.decoder.bad + session.decoder.lost,
-            "baud": session.baudrate,
-        }
+        report["to_board"] = carrying.to_board
+        report["from_board"] = carrying.from_board
+        report["dropped"] = carrying.dropped
+        report["damaged"] = session.decoder.bad + session.decoder.lost
         if given["as_json"]:
             print(json.dumps(report), flush=True)
     return int(session.bye.get("bye", 0)) if session.bye else 0

@@ -73,7 +73,7 @@ class Clock:
                 passed -= _TICKS  # (an interrupt came between clock and queue)
             self._stamp += passed
             # After more than a wrap in silence the board's count says little.
-            missed = (self._now() - self._stamp) // _TICKS
+            missed = round((self._now() - self._stamp) / _TICKS)
             if missed > 0:
                 self._stamp += missed * _TICKS
         self._last = ticks
@@ -113,6 +113,7 @@ class Capture:
         self.request = request
         self.frames = 0
         self.frame_bytes = 0
+        self.baudrate = BAUDRATE
         self._sink = sink
         self._clock = Clock()
         self._dropped = 0
@@ -132,6 +133,7 @@ class Capture:
             self.session.raise_speed(r.speed)
         else:
             self.session.use_speed(r.speed, "capture")
+        self.baudrate = self.session.baudrate
         assert self.session.hello
         snaplen = r.snaplen if r.snaplen < 65535 else 0
         return [

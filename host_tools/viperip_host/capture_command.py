@@ -165,7 +165,7 @@ def _report(running: Capture, seconds: float, as_json: bool) -> None:
         "dropped": running.dropped,
         "damaged": session.decoder.bad + session.decoder.lost,
         "seconds": round(seconds, 3),
-        "baud": session.baudrate,
+        "baud": running.baudrate,
         "line_bytes": session.wire_bytes,
     }
     if as_json:

@@ -22,8 +22,9 @@ from viperip_host.framing import CONTROL, CREDIT, Decoder, segments
 # Bytes on their way to the board: the stdin ring of the ESP32 port holds 260.
 WINDOW = 240
 PING_SECONDS = 1.0
-# A board that says nothing for so long has crashed, or is busy without polling its stack.
-SILENCE_SECONDS = 15.0
+# A board that answers no ping for so long was reset or has crashed; or, without a timer, it is
+# busy and does not poll its stack.
+SILENCE_SECONDS = 10.0
 _WAIT_SECONDS = 0.02  # for bytes to read
 _STUCK_SECONDS = 1.0  # a window that has not moved for so long lost something
 _TEXT_SECONDS = 0.05  # text whose delimiter does not come is shown after this
@@ -64,6 +65,7 @@ class Session:
         self._sending = False  # a record: nothing may come between its segments
         self._pinged = 0.0
         self._heard = time.monotonic()
+        self._answered = self._heard  # when the last record came
         self._speed: int | None = None
         self._tail = b""  # the last of the text: where the raw REPL says that the code has ended
         self._reader = threading.get_ident()  # the thread that calls read()
@@ -74,6 +76,7 @@ class Session:
     def start(self, code: str, seconds: float = 15.0) -> None:
         """Run CODE, which starts the board's end, and wait until that says hello."""
         self.connection.start(code)
+        self._heard = self._answered = time.monotonic()
         self.closed = False
         # Once: with RFC 2217 each change is an exchange with the far end.
         self.connection.serial.timeout = _WAIT_SECONDS
@@ -192,13 +195,14 @@ class Session:
             self.decoder.feed(data)
         elif self.decoder.waiting and now - self._heard > _TEXT_SECONDS:
             self.decoder.flush()
-        if time.monotonic() - self._heard > SILENCE_SECONDS:
+        if time.monotonic() - self._answered > SILENCE_SECONDS:
             raise SessionEnded(
-                f"{self.connection.port}: the board has said nothing for "
-                f"{SILENCE_SECONDS:.0f} s; it may have crashed: reset it and try again"
+                f"{self.connection.port}: the board has not answered for "
+                f"{SILENCE_SECONDS:.0f} s: it was reset, or has crashed; try again"
             )
 
     def _on_record(self, kind: int, body: bytes) -> None:
+        self._answered = time.monotonic()
         if kind == CONTROL:
             with contextlib.suppress(ValueError):
                 self._on_control(json.loads(body))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,3 +107,37 @@ def wait_until_gone(path: Path, seconds: float = 5.0) -> None:
     while os.path.lexists(path):
         assert time.monotonic() < end, f"{path} is still there"
         time.sleep(0.02)
+
+
+STATIC = 'hostname = "bench"\n[network]\naddress = "10.77.0.2/24"\ngateway = "10.77.0.1"\n'
+
+
+@pytest.fixture(scope="session")
+def deployed_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The filesystem of a board with viperip, its demo and a static address, made once."""
+    folder = tmp_path_factory.mktemp("deployed")
+    (folder / "static.toml").write_text(STATIC)
+    with VBoard(folder) as board:
+        done = board.viperip(
+            "deploy", "--board", "wt32-eth01", "--demo", "--config", str(folder / "static.toml")
+        )
+        assert done.returncode == 0, done.stderr
+        # The tests start it when they want it.
+        board.mpremote("exec", "import os; os.rename('main.py', 'demo.py')")
+        board.stop()
+    return folder / "state" / "filesystem.img"
+
+
+def with_viperip(image: Path, folder: Path, *options: str, rfc2217: bool = False) -> VBoard:
+    """A virtual board on which viperip is deployed."""
+    state = folder / "state"
+    state.mkdir(parents=True)
+    shutil.copy(image, state)
+    return VBoard(folder, *options, rfc2217=rfc2217)
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, deployed_image: Path) -> Iterator[VBoard]:
+    """A virtual board on a pty on which viperip is deployed, with the address 10.77.0.2."""
+    with with_viperip(deployed_image, tmp_path) as board:
+        yield board

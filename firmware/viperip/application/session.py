@@ -17,6 +17,7 @@ _TRIAL_MS = const(1000)  # a new speed at which nothing is heard for so long doe
 _CREDIT = const(64)  # bytes taken from the line before the host is told
 _SETTLE_MS = const(20)  # a UART's FIFO at the usual speed
 _CTRL_A = const(1)
+_DRAIN_MS = const(5000)
 
 
 class Session(Timer):
@@ -176,10 +177,20 @@ class Session(Timer):
         try:
             if script:
                 self.status = self.execute(script, "exec")
+                self._drain()
             else:
                 self._lines()
         finally:
             self._stop()
+
+    def _drain(self):
+        # What the script has sent and closed is on its way yet.
+        end = later(self.stack.time(), _DRAIN_MS)
+        tcp = self.stack._tcp
+        while tcp is not None and tcp.draining() and not self.ended:
+            if diff(self.stack.now, end) > 0:
+                return
+            self.stack.wait(100)
 
     def _lines(self):
         while not self.ended:
