@@ -70,8 +70,11 @@ class VirtualBoard:
         self.uart.chip_baud = _BAUD
         self._used = False
         self._boot_at = self._speed_at = None
-        if download or chip.bootable(self.parts):
-            self._text = _DOWNLOAD
+        why_not = chip.bootable(self.parts)
+        if download or why_not:
+            # A chip without a program would start over for ever; this one can be flashed.
+            self._text = b"" if download else b"%s\r\n" % str(why_not).encode()
+            self._text += _DOWNLOAD
             self._chip = chip.Rom(self.parts)
         else:
             self._text = _BOOT

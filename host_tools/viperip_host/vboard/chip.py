@@ -240,6 +240,9 @@ class Rom(Processor):
         return 0
 
     def stop(self) -> None:
+        # self.out is the same end: without this the line would not end with the socket.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         if self.child is not None:
             # It writes the flash when its line ends.

@@ -14,6 +14,10 @@ from typing import Any
 
 from esp32_mock_bootloader import server
 
+# How long the mock waits for the host. Its own 50 ms are less than what a packet of read-flash
+# takes on the line (4 KB at 9,600 baud: 4.3 s), and it gives up reading then.
+_PATIENCE_SECONDS = 6.0
+
 
 class Line:
     """The mock's connection: passes bytes on, and tells of a change of speed."""
@@ -23,6 +27,9 @@ class Line:
         self._control_fd = control_fd
         self._speed: int | None = None
         self._seen = bytearray()
+
+    def set_timeout(self, timeout: float) -> None:
+        self._inner.set_timeout(max(timeout, _PATIENCE_SECONDS))
 
     def recv(self, size: int) -> bytes:
         data: bytes = self._inner.recv(size)
