@@ -19,7 +19,7 @@ from viperip_host.interpreter import Interpreter
 from viperip_host.vboard import image
 from viperip_host.vboard.uart import RING
 
-SOFT_RESET = 3  # exit status of device/vboard/main.py; one more: in raw mode
+SOFT_RESET = 3  # exit status of device/vboard/vboard_main.py; one more: in raw mode
 _INTERRUPT_SECONDS = 0.1  # MicroPython dies of a second SIGINT before it has seen the first
 _PIPE = 4096
 
@@ -143,7 +143,7 @@ class MicroPython(Processor):
             "cause": cause,
             "baudrate": baudrate,
         }
-        script = resources.device() / "vboard" / "main.py"
+        script = resources.device() / "vboard" / "vboard_main.py"
         try:
             self.child = process.start(
                 "board",
