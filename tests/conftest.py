@@ -7,8 +7,16 @@ import pytest
 
 from tests.net.captures import unchecked
 from tests.net.netns import why_not
+from tests.plugin.referee import Referee
 
-pytest_plugins = ["tests.plugin.device", "tests.plugin.summary"]
+pytest_plugins = ["viperip_host.testing.plugin", "tests.plugin.summary"]
+
+
+def pytest_configure() -> None:
+    """What device tests may need beside them."""
+    from viperip_host.testing.plugin import SERVICES
+
+    SERVICES["referee"] = Referee
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -30,6 +30,10 @@ VERBS = {
         "viperip_host.deploy_command:undeploy",
         "Remove what deploy has put on a board.",
     ),
+    "test": (
+        "viperip_host.test_command:test",
+        "Run device tests on this computer or on boards.",
+    ),
     "capture": (
         "viperip_host.capture_command:capture",
         "Copy a board's frames to a file or to Wireshark, over its serial line.",

@@ -125,8 +125,6 @@ def open_serial(port: str, baudrate: int = BAUDRATE) -> serial.Serial:
         opened.open()
     except (OSError, ValueError) as error:
         raise why_not(port, _as_oserror(error)) from None
-    with contextlib.suppress(OSError, ValueError):
-        opened.write_timeout = WRITE_SECONDS
     return opened
 
 
@@ -152,8 +150,9 @@ class Connection:
             # mpremote does not say why: this does.
             open_serial(port, baudrate).close()
             raise HostError(f"{port}: the port could not be opened; try again") from None
-        with contextlib.suppress(OSError, ValueError):
-            self.serial.write_timeout = WRITE_SECONDS
+        if not port.startswith("rfc2217:"):  # which has none
+            with contextlib.suppress(OSError, ValueError):
+                self.serial.write_timeout = WRITE_SECONDS
 
     @property
     def serial(self) -> serial.Serial:
@@ -335,6 +334,8 @@ def _left_fast(connection: Connection) -> bool:
     try:
         connection.serial.baudrate = FAST
         connection.interrupt(1.0)
+        # A folder of the computer's may still be mounted, which nobody serves any more.
+        connection.soft_reset()
         return connection.use_speed(BAUDRATE)
     except (HostError, OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):

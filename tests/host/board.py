@@ -11,7 +11,7 @@ import pytest
 
 from tests.host.command import VIPERIP, viperip
 from tests.net.netns import Running
-from tests.plugin.targets import all_targets
+from viperip_host.testing.targets import all_targets
 
 GATEWAY = "10.77.0.1"  # to the board, this computer's loopback
 TARGETS = ("unix", "unix32")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.device import read_source
+from viperip_host.testing.source import read_source
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,12 @@ done
 exec sleep 60
 """
 
-CONFTEST = 'pytest_plugins = ["tests.plugin.device", "tests.plugin.summary"]\n'
+CONFTEST = (
+    'pytest_plugins = ["viperip_host.testing.plugin", "tests.plugin.summary"]\n'
+    "from tests.plugin.referee import Referee\n"
+    "from viperip_host.testing.plugin import SERVICES\n"
+    'SERVICES["referee"] = Referee\n'
+)
 
 
 def run_pytest(

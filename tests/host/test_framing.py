@@ -4,9 +4,9 @@ import random
 import subprocess
 from pathlib import Path
 
-from tests.plugin.targets import all_targets
 from viperip_host import framing, resources
 from viperip_host.framing import CONTROL, PACKET, Decoder, segments, stuff, unstuff
+from viperip_host.testing.targets import all_targets
 
 # Reads lines of hexadecimal: each a record, which it sends to itself, printing the line's bytes.
 BOARD = """

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.referee import free_ports
-from tests.plugin.session import Session
-from tests.plugin.targets import all_targets, everything_wanted
 from viperip_host import process, qemu_xtensa
 from viperip_host.errors import HostError
+from viperip_host.testing.session import Session
+from viperip_host.testing.targets import all_targets, everything_wanted
 
 FILE = Path(__file__).parents[1] / "device" / "open_eth_beside_qemu.py"
 TESTS = re.findall(r"^def (test_\w+)", FILE.read_text(), re.MULTILINE)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.targets import all_targets
 from viperip_host import package, resources, size
+from viperip_host.testing.targets import all_targets
 
 FIRMWARE = resources.firmware()
 

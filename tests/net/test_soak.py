@@ -12,9 +12,9 @@ import pytest
 from tests.net.board import ADDRESS, NAMES, PEER, PORT, Board, swap
 from tests.net.netns import NetNS
 from tests.net.scripts import ECHO_FOR_EVER
-from tests.plugin.device import read_source
-from tests.plugin.session import Session
-from tests.plugin.targets import all_targets
+from viperip_host.testing.session import Session
+from viperip_host.testing.source import read_source
+from viperip_host.testing.targets import all_targets
 
 pytestmark = pytest.mark.soak
 MB = 1000 * 1000

@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.plugin.targets import everything_wanted
 from viperip_host import process, qemu
 from viperip_host.errors import HostError
+from viperip_host.testing.targets import everything_wanted
 
 # The processor stays off: registers and memory are reached from outside. A stopped machine (-S)
 # would not move frames.

@@ -10,9 +10,9 @@ from pathlib import PurePath
 
 import pytest
 
-from tests.plugin.device import chosen_targets
-from tests.plugin.targets import Target, all_targets, everything_wanted
 from viperip_host.switch_table import table
+from viperip_host.testing.plugin import chosen_targets
+from viperip_host.testing.targets import Target, all_targets, everything_wanted
 
 # Rows that are not targets of device tests: the folder below tests/ and what it stands for.
 FOLDERS = {

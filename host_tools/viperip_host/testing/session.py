@@ -7,13 +7,12 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from tests.plugin.referee import Referee
-from tests.plugin.targets import Target
 from viperip_host import process, resources
+from viperip_host.testing.targets import Target
 
-RUNNER = Path(__file__).with_name("device_runner.py")
+RUNNER = resources.device() / "test_runner.py"
 MARK = b"\x01viperip "
 # What a test printed and is kept for its report, in bytes.
 KEEP_OUTPUT = 64 * 1024
@@ -25,6 +24,15 @@ class DeviceFailure(Exception):
 
 class DeviceSkip(Exception):
     """A device test said that it cannot run here."""
+
+
+class Service(Protocol):
+    """Something that runs beside tests. environment: what MicroPython finds it by."""
+
+    @property
+    def environment(self) -> dict[str, str]: ...
+
+    def close(self) -> object: ...
 
 
 @dataclass
@@ -53,9 +61,9 @@ class Session:
     _hung: str = ""
     _import_error: str = ""
     environment: dict[str, str] = field(default_factory=dict)
-    _services: list[Referee] = field(default_factory=list)
+    _services: list[Service] = field(default_factory=list)
 
-    def add(self, service: Referee) -> None:
+    def add(self, service: Service) -> None:
         """Something that the tests need beside them, to be ended with the session."""
         self._services.append(service)
         self.environment.update(service.environment)
@@ -105,8 +113,6 @@ class Session:
         self._buffer = b""
 
     def _start(self, name: str) -> None:
-        found = self.target.interpreter()
-        assert found is not None
         told = {
             "file": str(self.path),
             "path": [
@@ -116,7 +122,7 @@ class Session:
                 str(resources.library()),
             ],
         }
-        command = [found.path, "-X", f"heapsize={self.heap}", str(RUNNER)]
+        command = self.target.command(self.heap, RUNNER)
         self._child = subprocess.Popen(
             command,
             env={

@@ -8,26 +8,33 @@ The files are never imported here: their functions are found in the source. A fi
 A test that cannot run on a target raises an exception named SkipTest.
 """
 
-import ast
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from tests.plugin.referee import Referee
-from tests.plugin.session import DeviceFailure, DeviceSkip, Session
-from tests.plugin.targets import Target, all_targets, chosen_names, everything_wanted
 from viperip_host.errors import HostError
+from viperip_host.testing.board_session import BoardSession
+from viperip_host.testing.multi import MultiFile
+from viperip_host.testing.session import DeviceFailure, DeviceSkip, Service, Session
+from viperip_host.testing.source import Source, read_source
+from viperip_host.testing.targets import (
+    Target,
+    chosen_names,
+    everything_wanted,
+    fleet_member,
+    read_fleet,
+    target,
+)
 
 FOLDER = Path("tests", "device")
-HEAP = "16M"
-SECONDS = 120.0
-SERVICES = {"referee": Referee}
+MULTI = Path("tests", "multi")
+# What NEEDS may name; a conftest adds its own.
+SERVICES: dict[str, Callable[[], Service]] = {}
 
-_sessions = pytest.StashKey[dict[tuple[Path, str], "Session | str"]]()
+_sessions = pytest.StashKey[dict[tuple[Path, str], "Session | BoardSession | str"]]()
 _targets = pytest.StashKey[list[Target]]()
 
 
@@ -37,17 +44,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="interpreter for tests/device: unix, unix32, bytecode; repeat it or use commas",
+        help="what tests/device runs on: unix, unix32, bytecode, sim, serial:PORT; repeat it or "
+        "use commas",
+    )
+    parser.addoption(
+        "--fleet",
+        metavar="FILE",
+        help="targets, one a line: each worker of pytest-xdist has one, and takes its share of "
+        "the tests",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    fleet = config.getoption("--fleet")
     try:
         names = chosen_names(config.getoption("--target"))
+        if fleet:
+            worker = os.environ.get("PYTEST_XDIST_WORKER")
+            config.stash[_targets] = [fleet_member(read_fleet(fleet), worker)]
+        else:
+            config.stash[_targets] = [target(name) for name in names]
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    known = all_targets()
-    config.stash[_targets] = [known[name] for name in names]
+    except OSError as error:
+        raise pytest.UsageError(f"--fleet {fleet}: {error.strerror}") from None
     config.stash[_sessions] = {}
 
 
@@ -63,47 +83,17 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
-@dataclass(frozen=True)
-class Source:
-    """What the source of a device test file says."""
-
-    functions: list[tuple[str, int]]  # name, line number from 1
-    heap: str
-    seconds: float
-    targets: tuple[str, ...] | None  # None: all
-    needs: tuple[str, ...]
-
-
-def read_source(text: str, name: str) -> Source:
-    """Find the tests and hints in the text of a file. ValueError for a test with arguments."""
-    tree = ast.parse(text, name)
-    functions: list[tuple[str, int]] = []
-    hints: dict[str, Any] = {}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if node.name.startswith("test_"):
-                _check_arguments(node, name)
-                functions.append((node.name, node.lineno))
-        elif isinstance(node, ast.Assign):
-            hint = getattr(node.targets[0], "id", None)
-            if hint in ("HEAP", "TARGETS", "NEEDS"):
-                hints[hint] = ast.literal_eval(node.value)
-    timeout = re.search(r"^#\s*timeout:\s*([0-9]+)\s*$", text, re.MULTILINE)
-    targets = hints.get("TARGETS")
-    return Source(
-        functions,
-        str(hints.get("HEAP", HEAP)),
-        float(timeout[1]) if timeout else SECONDS,
-        tuple(targets) if targets is not None else None,
-        tuple(hints.get("NEEDS", ())),
-    )
-
-
-def _check_arguments(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:
-    arguments = node.args
-    needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    if needed > 0:
-        raise ValueError(f"{name}:{node.lineno}: {node.name}: a device test has no arguments")
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
+    """Takes files for several boards, where there are boards."""
+    config = parent.config
+    if config.rootpath / MULTI not in file_path.parents or not file_path.match("multi_*.py"):
+        return None
+    boards = [one.port for one in config.stash[_targets] if one.port is not None]
+    if not boards:
+        return None
+    found: MultiFile = MultiFile.from_parent(parent, path=file_path)
+    found.boards = boards
+    return found
 
 
 class DeviceFile(pytest.File):
@@ -114,11 +104,11 @@ class DeviceFile(pytest.File):
             source = read_source(self.path.read_text(), self.path.name)
         except (SyntaxError, ValueError) as error:
             raise self.CollectError(str(error)) from None
-        for target in chosen_targets(self.config):
-            if source.targets is not None and target.name not in source.targets:
+        for one in chosen_targets(self.config):
+            if source.targets is not None and one.name not in source.targets:
                 continue
             for name, line in source.functions:
-                yield DeviceItem.make(self, name, line, target, source)
+                yield DeviceItem.make(self, name, line, one, source)
 
 
 class DeviceItem(pytest.Item):
@@ -141,7 +131,7 @@ class DeviceItem(pytest.Item):
         return item
 
     def runtest(self) -> None:
-        if self.target.interpreter() is None:
+        if self.target.port is None and self.target.interpreter() is None:
             self._not_here(f"target {self.target.name}: {self.target.missing}")
         session = self._session()
         if isinstance(session, str):
@@ -161,7 +151,7 @@ class DeviceItem(pytest.Item):
             raise DeviceFailure(reason)
         pytest.skip(reason)
 
-    def _session(self) -> Session | str:
+    def _session(self) -> Session | BoardSession | str:
         """The session of the file; as text why there is none."""
         sessions = self.config.stash[_sessions]
         key = (self.path, self.target.name)
@@ -169,7 +159,11 @@ class DeviceItem(pytest.Item):
             sessions[key] = self._start()
         return sessions[key]
 
-    def _start(self) -> Session | str:
+    def _start(self) -> Session | BoardSession | str:
+        if self.target.port is not None:
+            if self.source.needs:
+                return f"a board has no {', '.join(self.source.needs)}"
+            return BoardSession(self.target.port, self.path, self.source.seconds)
         session = Session(self.target, self.path, self.source.heap, self.source.seconds)
         try:
             for name in self.source.needs:
@@ -204,11 +198,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     finally:
         if isinstance(item, DeviceItem) and not item.same_process(nextitem):
             session = item.config.stash[_sessions].pop((item.path, item.target.name), None)
-            if isinstance(session, Session):
+            if session is not None and not isinstance(session, str):
                 session.close()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     for one in session.config.stash.get(_sessions, {}).values():
-        if isinstance(one, Session):
+        if not isinstance(one, str):
             one.close()

@@ -40,23 +40,23 @@ def outcome(function):
         return traceback(error), None
 
 
-def load(path):
-    folder, name = path.rsplit("/", 1)
-    sys.path.insert(0, folder)
-    return __import__(name[:-3])
+def imported(name):
+    # The module, and "" or why there is none.
+    try:
+        return __import__(name), ""
+    except BaseException as error:
+        return None, traceback(error)
 
 
 def main():
     told = json.loads(os.getenv("VIPERIP_TEST"))
     for folder in reversed(told["path"]):
         sys.path.insert(0, folder)
-    try:
-        module = load(told["file"])
-    except BaseException as error:
-        tell(event="import", error=traceback(error))
-        return
-    tell(event="import", error="")
-    while True:
+    folder, name = told["file"].rsplit("/", 1)
+    sys.path.insert(0, folder)
+    module, error = imported(name[:-3])
+    tell(event="import", error=error)
+    while module:
         name = sys.stdin.readline().strip()
         if not name:
             return

@@ -1,0 +1,1 @@
+"""The pytest plugin that runs device tests in MicroPython: on this computer, and on boards."""
