@@ -225,13 +225,13 @@ class Connection:
             return False
         sixteenths = (_APB * 16 + baudrate // 2) // baudrate
         divider = sixteenths >> 4 | (sixteenths & 15) << 20
+        # The answer comes at the new speed; what is on its way at the old one gets time.
+        self.start(
+            "import machine, time\ntime.sleep_ms(30)\n"
+            f"machine.mem32[{_CLKDIV}] = {divider}\ntime.sleep_ms(150)\n"
+        )
+        time.sleep(0.08)
         try:
-            # The answer comes at the new speed; what is on its way at the old one gets time.
-            self.start(
-                "import machine, time\ntime.sleep_ms(30)\n"
-                f"machine.mem32[{_CLKDIV}] = {divider}\ntime.sleep_ms(70)\n"
-            )
-            time.sleep(0.06)
             self.serial.baudrate = baudrate
             with self._named():
                 self.transport.follow(2)
@@ -241,10 +241,23 @@ class Connection:
             raise
         except (HostError, OSError, ValueError):
             pass
-        self.serial.baudrate = usual
+        return self._find_speed(baudrate, usual) == baudrate
+
+    def _find_speed(self, *speeds: int) -> int:
+        """The first of SPEEDS at which the raw REPL answers; the last, after a reset."""
+        for speed in speeds:
+            with contextlib.suppress(OSError, ValueError):
+                self.serial.baudrate = speed
+                try:
+                    self.interrupt(2.0)
+                    return speed
+                except BoardGone:
+                    raise
+                except HostError:
+                    pass
         self.hard_reset()
         self.interrupt(10)
-        return False
+        return speeds[-1]
 
     def pending(self) -> bytes:
         """What has come and was not read."""
