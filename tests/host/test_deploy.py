@@ -121,7 +121,7 @@ def test_a_pulled_cable_and_the_next_run(vboard: VBoard) -> None:
         vboard.start()
         command[command.index("--port") + 1] = vboard.port
     result = deploy_to(vboard, "--board", "wt32-eth01")
-    assert isinstance(result["unchanged"], int) and result["unchanged"] > 5
+    assert isinstance(result["unchanged"], int) and result["unchanged"] > 0
     assert deploy_to(vboard)["written"] == 0
     assert ".part" not in vboard.mpremote("fs", "ls", ":lib/viperip")
 
