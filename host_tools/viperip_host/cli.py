@@ -22,6 +22,10 @@ VERBS = {
         "viperip_host.vboard_command:vboard",
         "Run a virtual board: a serial port with an ESP32 of software behind it.",
     ),
+    "flash": (
+        "viperip_host.flash_command:flash",
+        "Put MicroPython on a board, with esptool.",
+    ),
     "deploy": (
         "viperip_host.deploy_command:deploy",
         "Put viperip on a board, with its profile and network configuration.",
