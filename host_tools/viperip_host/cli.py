@@ -54,6 +54,10 @@ VERBS = {
         "viperip_host.bridge_command:bridge",
         "Give a board without a cable a network, over its serial line.",
     ),
+    "doctor": (
+        "viperip_host.doctor_command:doctor_command",
+        "Look at this computer, its ports and a board, and say what to fix.",
+    ),
     "boards": (
         "viperip_host.boards_command:boards",
         "List the boards that there are profiles of, or explain one.",

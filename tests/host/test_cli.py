@@ -38,7 +38,7 @@ def test_help_imports_no_verb() -> None:
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", [[], ["sim"], ["switch"], ["boards"]])
+@pytest.mark.parametrize("verb", [[], ["sim"], ["switch"], ["flash"], ["doctor"], ["boards"]])
 def test_every_help_has_examples_and_exit_statuses(verb: list[str]) -> None:
     done = viperip(*verb, "--help")
     assert done.returncode == 0
