@@ -136,6 +136,33 @@ def _as_oserror(error: OSError | ValueError) -> OSError:
     return OSError(0, str(error))
 
 
+class _Transport(SerialTransport):  # type: ignore[misc]
+    """mpremote's, whose overall timeout also ends a wait in which bytes never cease to come."""
+
+    heard = b""
+
+    def read_until(
+        self,
+        min_num_bytes: int,
+        ending: bytes,
+        timeout: float | None = 10,
+        data_consumer: Callable[[bytes], None] | None = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:
+        if timeout_overall is None:
+            read: bytes = super().read_until(min_num_bytes, ending, timeout, data_consumer)
+            return read
+        end = time.monotonic() + timeout_overall
+        self.heard = b""
+        while not self.heard.endswith(ending) and time.monotonic() < end:
+            more = self.serial.read(1) if self.is_pty or self.serial.in_waiting else b""
+            if more:
+                self.heard += more
+            else:
+                time.sleep(0.01)
+        return self.heard
+
+
 class Connection:
     """A board whose raw REPL answers. Use it as a context manager.
 
@@ -145,7 +172,7 @@ class Connection:
     def __init__(self, port: str, baudrate: int = BAUDRATE) -> None:
         self.port = port
         try:
-            self.transport = SerialTransport(port, baudrate, timeout=READ_SECONDS)
+            self.transport = _Transport(port, baudrate, timeout=READ_SECONDS)
         except (TransportError, OSError, ValueError):
             # mpremote does not say why: this does.
             open_serial(port, baudrate).close()
@@ -198,7 +225,7 @@ class Connection:
             except BoardGone:
                 raise
             except HostError:
-                heard += self.pending()
+                heard += self.transport.heard + self.pending()
             if time.monotonic() > end:
                 break
         if not heard:

@@ -1,7 +1,10 @@
 """`viperip doctor` on boards, on no board, and on what only looks like one."""
 
+import contextlib
 import json
 import os
+import pty
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,32 @@ def test_the_program_that_has_the_port_is_named(vboard: VBoard) -> None:
     with serial.serial_for_url(vboard.port):
         found = look("--port", vboard.port, status=1)
     assert f"(process {os.getpid()})" in found[vboard.port]["text"], real
+
+
+def test_garbage_is_no_board() -> None:
+    master, slave = pty.openpty()
+    name = os.ttyname(slave)
+    os.close(slave)
+    stop = threading.Event()
+
+    def chatter() -> None:
+        while not stop.wait(0.02):
+            with contextlib.suppress(OSError):
+                os.write(master, b"\x00\xf3garbage\r\n")
+
+    thread = threading.Thread(target=chatter)
+    os.set_blocking(master, False)
+    thread.start()
+    try:
+        done = viperip("doctor", "--json", "--port", name, timeout=90)
+    finally:
+        stop.set()
+        thread.join()
+        os.close(master)
+    assert done.returncode == 1, done.stderr
+    found = {one["what"]: one for one in json.loads(done.stdout)}
+    # This process holds the other end, which is another device.
+    assert found["board"]["state"] == "problem", found
 
 
 def test_text_has_a_line_for_each_finding() -> None:
