@@ -71,6 +71,8 @@ def bridge(port: str | None, **given: Any) -> int:
     network = _network(given, request)
     try:
         with connection.connect(found) as board:
+            # An interface that an earlier program left up would take the frames.
+            board.soft_reset()
             return _run(board, network, request, given, mac, script, capture)
     finally:
         network.close()
