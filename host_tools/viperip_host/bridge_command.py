@@ -177,4 +177,4 @@ def _run(
         report["damaged"] = session.decoder.bad + session.decoder.lost
         if given["as_json"]:
             print(json.dumps(report), flush=True)
-    return int(session.bye.get("bye", 0)) if session.bye else 0
+    return 0 if stop.wanted or session.bye is None else int(session.bye.get("bye", 0))

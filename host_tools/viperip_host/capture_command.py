@@ -154,7 +154,8 @@ def run(
         _report(running, seconds, as_json)
     if failed is not None:
         raise failed
-    return int(running.session.bye.get("bye", 0)) if running.session.bye else 0
+    bye = running.session.bye
+    return 0 if stop.wanted or bye is None else int(bye.get("bye", 0))
 
 
 def _report(running: Capture, seconds: float, as_json: bool) -> None:

@@ -18,6 +18,7 @@ _CREDIT = const(64)  # bytes taken from the line before the host is told
 _SETTLE_MS = const(20)  # a UART's FIFO at the usual speed
 _CTRL_A = const(1)
 _DRAIN_MS = const(5000)
+_ADDRESS_MS = const(30000)
 
 
 class Session(Timer):
@@ -68,6 +69,15 @@ class Session(Timer):
         c[1] = taken >> 8
         c[2] = taken & 0xFF
         self.port.put(c, 3, c, 0, 0)
+
+    def wait_for_address(self, lan):
+        """Until the interface has one; a script finds the network as `viperip sim` has it."""
+        end = later(self.stack.time(), _ADDRESS_MS)
+        while not (lan.isconnected() or self.ended):
+            self.stack.wait(100)
+            if diff(self.stack.now, end) > 0:
+                print("no address within %d s; the script runs without" % (_ADDRESS_MS // 1000))
+                return
 
     # What the host says.
 
@@ -276,6 +286,8 @@ def capture(program=b"", snaplen=65535, room=8192, baudrate=115200, script=None)
         from ..configure import start
 
         start()
+        if script:
+            session.wait_for_address(lan)
     session.run(script)
 
 
@@ -318,6 +330,8 @@ def bridge(
     if dns:
         lan.interface.dns = [ip4(a) for a in dns]
     try:
+        if script:
+            session.wait_for_address(lan)
         session.run(script)
     finally:
         lan.active(False)
