@@ -171,6 +171,11 @@ class Connection:
 
     def __init__(self, port: str, baudrate: int = BAUDRATE) -> None:
         self.port = port
+        self.open(baudrate)
+
+    def open(self, baudrate: int = BAUDRATE) -> None:
+        """Open the port, again after close(). HostError says why it cannot be."""
+        port = self.port
         try:
             self.transport = _Transport(port, baudrate, timeout=READ_SECONDS)
         except (TransportError, OSError, ValueError):

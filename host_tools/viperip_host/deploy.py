@@ -4,7 +4,7 @@ import base64
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ NETWORK = "/viperip_network.json"
 LIB = "/lib/"
 # The board's own start, which is nobody's to overwrite unless it is ours.
 START = ("/boot.py", "/main.py")
-_PART = ".part"
+PART = ".part"
 # Of a file in one exchange; as text it is a third more, and has to fit the board's heap.
 _CHUNK = 3072
 
 Progress = Callable[[int], None]
 
 # Short names: they travel over the line at every run.
-_LOOK = """
+_HASH = """
 import os, json, hashlib, binascii
 def h(p):
     s = hashlib.sha256()
@@ -40,6 +40,9 @@ def h(p):
                 break
             s.update(m[:n])
     return binascii.hexlify(s.digest()[:8]).decode()
+"""
+
+_LOOK = """
 def w(d, o):
     try:
         l = list(os.ilistdir(d))
@@ -56,16 +59,16 @@ def look(folders, files):
     for d in folders:
         w(d, o)
     for p in files:
-        try:
-            o[p] = h(p)
-        except OSError:
-            pass
+        for q in (p, p + ".part"):
+            try:
+                o[q] = h(q)
+            except OSError:
+                pass
     s = os.statvfs("/")
     print(json.dumps([o, s[0] * s[3]]))
 """
 
 _WRITE = """
-import os, binascii
 def a(p, d, first):
     global f
     if first:
@@ -159,18 +162,30 @@ class There:
 
     files: dict[str, str]
     free: int
-    manifest: dict[str, str]  # path -> digest
+    manifest: dict[str, str]  # path -> digest; of a deploy that was cut short, those of two
     profile: dict[str, Any] | None
-    network: bool
+
+    def yours(self, path: str) -> bool:
+        """Whether a file that starts the board was not written by deploy, or changed since."""
+        return path in START and self.files[path] not in self.manifest.get(path, "")
+
+    def leftover(self, path: str) -> bool:
+        """Whether a file is what a deploy that was cut short had written of another."""
+        whole = path.removesuffix(PART)
+        ours = whole in (*self.manifest, MANIFEST, PROFILE, NETWORK, *START)
+        return whole != path and (ours or whole.startswith(LIB + "viperip/"))
 
 
 def look(connection: Connection, extra: tuple[str, ...] = ()) -> There:
     """Look at everything that deploy may have put on the board, in one exchange."""
     single = [MANIFEST, PROFILE, NETWORK, *START, *extra]
-    files, free = connection.ask(_LOOK + f"look({['/lib', '/demo']!r}, {single!r})", seconds=60)
-    manifest = read_json(connection, MANIFEST) if MANIFEST in files else {}
+    code = f"{_HASH}{_LOOK}look({['/lib', '/demo']!r}, {single!r})"
+    files, free = connection.ask(code, seconds=60)
+    told = read_json(connection, MANIFEST) if MANIFEST in files else None
     profile = read_json(connection, PROFILE) if PROFILE in files else None
-    return There(files, free, dict((manifest or {}).get("files", {})), profile, NETWORK in files)
+    listed = (told or {}).get("files")
+    manifest = listed if isinstance(listed, dict) else {}
+    return There(files, free, {path: str(one) for path, one in manifest.items()}, profile)
 
 
 def read_json(connection: Connection, path: str) -> dict[str, Any] | None:
@@ -183,32 +198,43 @@ def read_json(connection: Connection, path: str) -> dict[str, Any] | None:
     return None
 
 
-def compare(files: dict[str, bytes], there: There, force: bool) -> Plan:
-    """What has to be written and removed so that the board has FILES."""
+def compare(files: dict[str, bytes], there: There, force: bool, rom: Collection[str] = ()) -> Plan:
+    """What has to be written and removed so that the board has FILES, and uses those in ROM."""
     plan = Plan(files)
     for path, data in files.items():
         have = there.files.get(path)
         if have == digest(data):
             plan.same += 1
-        elif have and path in START and there.manifest.get(path) != have and not force:
+        elif have and there.yours(path) and not force:
             plan.kept.append(path)
         else:
             plan.write.append(path)
     for path in there.files:
-        ours = path in there.manifest or path.endswith(_PART)
+        ours = (path in there.manifest and not there.yours(path)) or there.leftover(path)
         # A .py beside a .mpy would be imported in its place.
         twin = path.rpartition(".")[0] + (".mpy" if path.endswith(".py") else ".py")
-        if path not in files and (ours or (path.startswith(LIB + "viperip/") and twin in files)):
+        hides = path.startswith(LIB + "viperip/") and (twin in files or {path, twin} & {*rom})
+        if path not in files and (ours or hides):
             if path in (PROFILE, NETWORK, MANIFEST):
                 continue
             plan.remove.append(path)
     return plan
 
 
-def manifest_of(files: dict[str, bytes], kept: list[str]) -> bytes:
-    """The contents of the manifest: what undeploy removes, and what is ours to overwrite."""
-    listed = {path: digest(data) for path, data in sorted(files.items()) if path not in kept}
-    return json.dumps({"version": package.version(), "files": listed}).encode()
+def manifest_of(plan: Plan) -> dict[str, str]:
+    """What undeploy removes and what is deploy's to overwrite; profile and configuration are."""
+    mine = (path for path in sorted(plan.files) if path not in (*plan.kept, PROFILE, NETWORK))
+    return {path: digest(plan.files[path]) for path in mine}
+
+
+def interim(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
+    """The manifest while files are written: of each path the digests before and after."""
+    return {path: " ".join({old.get(path, ""), new.get(path, "")}) for path in {**old, **new}}
+
+
+def manifest_file(manifest: dict[str, str]) -> bytes:
+    """The contents of the manifest's file."""
+    return json.dumps({"version": package.version(), "files": manifest}).encode()
 
 
 class Writer:
@@ -222,7 +248,7 @@ class Writer:
 
     def _prepare(self) -> None:
         if not self._ready:
-            self.connection.run(_WRITE)
+            self.connection.run(_HASH + _WRITE)
             self._ready = True
 
     def write(self, path: str, data: bytes) -> None:
@@ -254,7 +280,7 @@ class Writer:
         if "ENOSPC" not in error.last and not error.last.endswith(" 28"):
             return error
         with contextlib.suppress(HostError):
-            self.connection.run(f"f.close()\nrm({path + _PART!r})")
+            self.connection.run(f"f.close()\nrm({path + PART!r})")
         return HostError(
             f"{self.connection.port}: the board's filesystem is full; remove files of yours "
             f"(mpremote fs ls), then deploy again: it goes on with {path}"
@@ -286,8 +312,9 @@ def choose_profile(
                 f"{info.mcu}; viperip boards lists them"
             )
         return profile, f"{named}, as you say"
-    if there.profile is not None and "name" in there.profile:
-        return None, f"{there.profile['name']}, which the board had already"
+    profile = there.profile or {}
+    if "name" in profile and profile.get("mcu", info.mcu) == info.mcu:
+        return None, f"{profile['name']}, which the board had already"
     known = [boards.load(name) for name in boards.names()]
     fit = [
         one
@@ -298,7 +325,10 @@ def choose_profile(
         return fit[0], f"{fit[0]['name']}, the only one with this chip ({info.mcu})"
     if not fit:
         return None, "none: no profile has this chip; viperip.LAN(...) takes pins"
-    return fit[0], ""  # several: see the probe
+    if any(one["ethernet"]["driver"] == "emac" for one in fit):
+        return fit[0], ""  # several: see the probe
+    names = ", ".join(one["name"] for one in fit)
+    return None, f"none: {names} have this chip ({info.mcu}); choose with --board"
 
 
 PROBE = """

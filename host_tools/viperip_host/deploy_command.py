@@ -71,10 +71,6 @@ def deploy(port: str | None, **given: Any) -> int:
     if given["board"] is not None:
         boards.load(given["board"])
     with connect(port) as board:
-        if given["form"] == "romfs":
-            from viperip_host import romfs
-
-            return romfs.deploy(board)
         return _run(board, given, config)
 
 
@@ -88,21 +84,31 @@ def _run(board: Connection, given: dict[str, Any], config: dict[str, Any] | None
     info = device_info.ask(board)
     for problem in info.problems():
         raise HostError(f"{board.port}: {problem}")
-    files = dict(_deploy.compiled(info, given["form"] == "source", given["demo"]))
     there = _deploy.look(board)
     profile, words = _deploy.choose_profile(info, there, given["board"])
+    files = dict(_deploy.compiled(info, given["form"] == "source", given["demo"]))
     if profile is not None and words:
         files[PROFILE] = _json_bytes(boards.device_profile(profile))
     if config is not None:
         files[NETWORK] = _json_bytes(config)
-    plan = _deploy.compare(files, there, given["force"])
+    rom = {}
+    if given["form"] == "romfs":
+        rom = {path: data for path, data in files.items() if path.startswith(_deploy.LIB)}
+        files = {path: data for path, data in files.items() if path not in rom}
+    plan = _deploy.compare(files, there, given["force"], rom)
     _deploy.check_space(plan, there, board.port)
-    if plan.write or plan.remove:
+    if rom:
+        from viperip_host import romfs
+
+        romfs.deploy(board, rom, given["force"])
+    if plan.write or plan.remove or there.manifest != _deploy.manifest_of(plan):
         _carry_out(board, plan, there)
     if profile is not None and not words:
         board.soft_reset()
         profile, words = _deploy.probe(board, info)
-        _write_profile(board, profile, files, plan)
+        files[PROFILE] = _json_bytes(boards.device_profile(profile))
+        Writer(board, lambda n: None).write(PROFILE, files[PROFILE])
+        plan.write.append(PROFILE)
     return _report(board, plan, there, words, given["as_json"])
 
 
@@ -112,32 +118,21 @@ def _json_bytes(value: Any) -> bytes:
 
 def _carry_out(board: Connection, plan: Plan, there: There) -> None:
     fast = board.use_speed(FAST)
-    listed = dict(plan.files)
-    manifest = _deploy.manifest_of(listed, plan.kept)
+    manifest = _deploy.manifest_of(plan)
     with _progress(plan.bytes_to_write) as advance:
         writer = Writer(board, advance)
-        if MANIFEST not in there.files or there.files[MANIFEST] != _deploy.digest(manifest):
+        if there.manifest != manifest:
             # First, with all that is there and will be: a pulled cable leaves nothing unknown.
-            both = {**there.manifest, **json.loads(manifest)["files"]}
-            writer.write(MANIFEST, json.dumps({"files": both}).encode())
+            both = _deploy.interim(there.manifest, manifest)
+            writer.write(MANIFEST, _deploy.manifest_file(both))
         for path in plan.remove:
             writer.remove(path)
         for path in plan.write:
             writer.write(path, plan.files[path])
-        writer.write(MANIFEST, manifest)
+        if there.manifest != manifest:
+            writer.write(MANIFEST, _deploy.manifest_file(manifest))
     if fast:
         board.use_speed(115200)
-
-
-def _write_profile(
-    board: Connection, profile: boards.Profile, files: dict[str, bytes], plan: Plan
-) -> None:
-    files[PROFILE] = _json_bytes(boards.device_profile(profile))
-    board.run(_deploy._LOOK)
-    writer = Writer(board, lambda n: None)
-    writer.write(PROFILE, files[PROFILE])
-    writer.write(MANIFEST, _deploy.manifest_of(files, plan.kept))
-    plan.write.append(PROFILE)
 
 
 @contextlib.contextmanager
@@ -196,14 +191,12 @@ def undeploy(port: str | None, as_json: bool) -> int:
     """Remove what deploy has put on a board; what is yours stays."""
     with connect(port) as board:
         there = _deploy.look(board)
-        mine = [path for path in there.files if path in there.manifest]
-        mine += [path for path in there.files if path.endswith(_deploy._PART)]
-        mine += [path for path in (PROFILE, NETWORK) if path in there.files and path not in mine]
-        changed = [
+        mine = [
             path
-            for path in _deploy.START
-            if path in mine and there.files[path] != there.manifest[path]
+            for path in there.files
+            if path in (*there.manifest, PROFILE, NETWORK) or there.leftover(path)
         ]
+        changed = [path for path in mine if there.yours(path)]
         gone = [path for path in mine if path not in changed]
         writer = Writer(board, lambda n: None)
         for path in gone:

@@ -10,6 +10,7 @@ import pytest
 from tests.host.command import VIPERIP
 from tests.host.vboard import STATIC, VBoard, deployed, deployed_image, vboard
 from viperip_host import board_config, boards, deploy, package
+from viperip_host.deploy import There
 from viperip_host.device_info import DeviceInfo
 from viperip_host.errors import HostError, UsageError
 
@@ -77,16 +78,61 @@ def test_a_boot_py_of_yours_stays_unless_forced(vboard: VBoard) -> None:
     assert "DMA" in vboard.mpremote("fs", "cat", ":boot.py")
 
 
-def test_sources_replace_compiled_files_and_back(deployed: VBoard) -> None:
+def test_sources_replace_compiled_files(deployed: VBoard) -> None:
     deploy_to(deployed, "--source")
     listing = deployed.mpremote("fs", "ls", ":lib/viperip")
     assert "stack.py" in listing and ".mpy" not in listing
     assert (
         deployed.mpremote("exec", "import viperip; print(viperip.up().isconnected())") == "True\n"
     )
-    deploy_to(deployed)
-    listing = deployed.mpremote("fs", "ls", ":lib/viperip")
-    assert "stack.mpy" in listing and ".py\n" not in listing
+
+
+def there(files: dict[str, str], manifest: dict[str, str]) -> There:
+    return There(files, 1 << 20, manifest, None)
+
+
+def test_compiled_files_replace_sources() -> None:
+    source, target = "/lib/viperip/lan.py", "/lib/viperip/lan.mpy"
+    for manifest in ({source: "1"}, {}):
+        plan = deploy.compare({target: b"M"}, there({source: "1"}, manifest), False)
+        assert (plan.write, plan.remove) == ([target], [source])
+
+
+def test_a_main_py_that_was_changed_since_is_yours() -> None:
+    here = {"/main.py": "edited", "/demo/page.html": "p"}
+    before = {"/main.py": "as it came", "/demo/page.html": "p"}
+    # Without --demo the demo goes, what somebody made of it does not.
+    assert deploy.compare({}, there(here, before), False).remove == ["/demo/page.html"]
+    with_demo = deploy.compare({"/main.py": b"new"}, there(here, before), False)
+    assert (with_demo.write, with_demo.kept) == ([], ["/main.py"])
+    assert deploy.compare({"/main.py": b"new"}, there(here, before), True).write == ["/main.py"]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_cable_pulled_while_boot_py_is_renewed(written: bool) -> None:
+    old, new = b"of an older deploy", b"of this one"
+    before = {"/boot.py": deploy.digest(old)}
+    plan = deploy.compare({"/boot.py": new}, there(before, before), False)
+    during = deploy.interim(before, deploy.manifest_of(plan))
+    here = {"/boot.py": deploy.digest(new if written else old)}
+    again = deploy.compare({"/boot.py": new}, there(here, during), False)
+    assert again.kept == [] and again.write == ([] if written else ["/boot.py"])
+
+
+def test_leftovers_of_others_are_theirs() -> None:
+    here = {"/lib/mine.py.part": "1", "/lib/viperip/lan.mpy.part": "2", "/boot.py.part": "3"}
+    plan = deploy.compare({}, there(here, {}), False)
+    assert plan.remove == ["/lib/viperip/lan.mpy.part", "/boot.py.part"]
+
+
+def test_a_broken_manifest_is_made_anew(deployed: VBoard) -> None:
+    for text in ("half of", '{"files": 7}'):
+        deployed.mpremote(
+            "exec", f"f = open('viperip_manifest.json', 'w'); f.write({text!r}); f.close()"
+        )
+        deploy_to(deployed)
+        manifest = json.loads(deployed.mpremote("fs", "cat", ":viperip_manifest.json"))
+        assert "/lib/viperip/lan.mpy" in manifest["files"]
 
 
 def test_the_network_configuration_is_used(vboard: VBoard, tmp_path: Path) -> None:
@@ -139,12 +185,11 @@ def test_a_filesystem_that_becomes_full(tmp_path: Path, monkeypatch: pytest.Monk
     from viperip_host import connection
 
     with VBoard(tmp_path, "--flash-size", "256K") as board, connection.connect(board.port) as c:
-        there = deploy.look(c)
+        c.run("f = open('filler', 'wb')\nfor i in range(26): f.write(bytes(8192))\nf.close()")
         writer = deploy.Writer(c, lambda n: None)
         writer.write("/small.bin", b"x")
         with pytest.raises(HostError, match="filesystem is full.*goes on with /large.bin"):
-            writer.write("/large.bin", bytes(300_000))
-        assert there.files == {}
+            writer.write("/large.bin", bytes(60_000))
         assert "/large.bin.part" not in deploy.look(c, ("/large.bin.part",)).files
 
 
@@ -160,6 +205,66 @@ def test_romfs_says_in_one_line_what_is_missing(vboard: VBoard) -> None:
     assert "no ROM filesystem" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+# A board's firmware has these in C. The partition is a file here, so that it survives resets.
+ROM = """
+import sys, vfs
+class Fake:
+    VfsRom = vfs.VfsRom
+    mount, umount = vfs.mount, vfs.umount
+    def rom_ioctl(*a):
+        global image
+        if a[0] == 1:
+            return 1
+        if a[0] == 2:
+            return image
+        if a[0] == 4:
+            image[a[2]:a[2] + len(a[3])] = a[3]
+        if a[0] == 5:
+            with open("rom.img", "wb") as f:
+                f.write(image)
+        return 4096 if a[0] in (3, 6) else 0
+    rom_ioctl = staticmethod(rom_ioctl)
+try:
+    with open("rom.img", "rb") as f:
+        image = bytearray(f.read())
+    vfs.mount(vfs.VfsRom(image), "/rom")
+    sys.path.append("/rom/lib")
+except OSError:
+    image = bytearray(400000)
+sys.modules["vfs"] = Fake
+"""
+
+
+def test_a_rom_filesystem_is_written_by_mpremote_once(vboard: VBoard) -> None:
+    from viperip_host import connection, romfs
+
+    vboard.mpremote("exec", f"f = open('boot.py', 'w'); f.write({ROM!r}); f.close()")
+    rom = {"/lib/viperip/__init__.py": b"where = __file__\n"}
+    with connection.connect(vboard.port) as board:
+        board.soft_reset()
+        romfs.deploy(board, rom, False)
+        board.soft_reset()
+        where = board.run("import viperip; print(viperip.where)")
+        assert where.strip() == "/rom/lib/viperip/__init__.py"
+        before = board.transport
+        romfs.deploy(board, rom, False)
+        assert board.transport is before  # nothing to write: the port was not given away
+        romfs.deploy(board, {**rom, "/lib/mine.py": b""}, False)
+        board.soft_reset()
+        with pytest.raises(HostError, match="has /rom/lib/mine.py of yours: --force"):
+            romfs.deploy(board, rom, False)
+        romfs.deploy(board, rom, True)
+        with pytest.raises(HostError, match="holds 390 KB, viperip needs 48"):
+            romfs.deploy(board, {"/lib/viperip/large.py": bytes(500_000)}, True)
+
+
+def test_with_a_rom_filesystem_the_flash_holds_no_second_package() -> None:
+    here = {"/lib/viperip/lan.py": "by mip", "/lib/viperip/own.py": "yours", "/main.py": "yours"}
+    rom = ["/lib/viperip/lan.mpy"]
+    plan = deploy.compare({"/boot.py": b""}, there(here, {}), False, rom)
+    assert (plan.write, plan.remove) == (["/boot.py"], ["/lib/viperip/lan.py"])
+
+
 def test_the_image_of_a_rom_filesystem(tmp_path: Path) -> None:
     from viperip_host import interpreter, romfs
 
@@ -168,7 +273,8 @@ def test_the_image_of_a_rom_filesystem(tmp_path: Path) -> None:
     done = subprocess.run([found.path, "-c", ask], capture_output=True, text=True, check=True)
     info = DeviceInfo((1, 29, 0), "with ESP32", int(done.stdout), True, 0, 0, False, None)
     image = tmp_path / "viperip.romfs"
-    image.write_bytes(romfs.build(info))
+    files = dict(deploy.compiled(info, False, False))
+    image.write_bytes(romfs.build({p: d for p, d in files.items() if p.startswith("/lib/")}))
     code = (
         "import vfs, sys\n"
         f"vfs.mount(vfs.VfsRom(memoryview(open({str(image)!r}, 'rb').read())), '/rom')\n"
