@@ -222,14 +222,23 @@ class Connection:
         """Stop what runs and enter the raw REPL. HostError when nothing like a REPL answers."""
         end = time.monotonic() + seconds
         heard = b""
+        late = False
         while True:
             try:
                 with self._named():
                     self.transport.enter_raw_repl(soft_reset=False, timeout_overall=1.0)
-                return
+                clean = not late and b"KeyboardInterrupt" not in self.transport.heard
+                if clean or time.monotonic() > end:
+                    return
+                # A second banner may be on its way, for the Ctrl-A before or because boot.py was
+                # interrupted in the raw REPL: once more when that has come.
+                late = False
+                time.sleep(0.1)
+                continue
             except BoardGone:
                 raise
             except HostError:
+                late = True
                 heard += self.transport.heard + self.pending()
             if time.monotonic() > end:
                 break
