@@ -1,4 +1,5 @@
-"""How fast the stack is beside PyTCP, each on a TAP of its own in a private network namespace.
+"""How fast the stack is beside PyTCP, each on a TAP of its own in a private network namespace;
+and how fast `viperip deploy` sees that there is nothing to do.
 
 `make bench`, or `.venv/bin/python -m tests.bench` as root. MTU 1500, no offloads; the Linux end
 is a process of its own (peers.py). Every figure is the median of the runs, a run of ping, echo or
@@ -28,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench import deploy
 from tests.net.netns import NetNS, Running, why_not
 from viperip_host import interpreter
 
@@ -51,6 +53,7 @@ ROWS = (
     ("out", "TCP out", "Mbit/s"),
     ("in_small", f"TCP in, {SMALL}-byte buffers", "Mbit/s"),
     ("out_small", f"TCP out, {SMALL}-byte buffers", "Mbit/s"),
+    ("deploy", "deploy, nothing changed", "ms"),
 )
 UNIT = {key: unit for key, _, unit in ROWS}
 # PyTCP has one way of echoing and one size of buffers: the row it is compared with.
@@ -61,7 +64,7 @@ BESIDE = {
     "out_small": "out",
 }
 AHEAD = ("ping", "echo", "in", "out")
-AT_MOST = {"echo_asyncio": 2.0, "page": 3.0}  # milliseconds
+AT_MOST = {"echo_asyncio": 2.0, "page": 3.0, "deploy": 2000.0}  # milliseconds
 
 Runs = dict[str, list[float]]
 
@@ -211,7 +214,11 @@ def no_offloads(ns: NetNS, tap: str) -> None:
 
 def measure(options: Options) -> dict[str, Runs]:
     """All runs: stack, row, one value a run."""
-    with tempfile.TemporaryDirectory() as folder, NetNS() as ns:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        NetNS() as ns,
+        deploy.board(Path(folder)) as board,
+    ):
         bench = Bench(ns, options, Path(folder))
         for stack in (VIPERIP, PYTCP):
             no_offloads(ns, ns.add_tap(TAP[stack], ADDRESS[stack][:-1] + "1/24"))
@@ -221,6 +228,7 @@ def measure(options: Options) -> dict[str, Runs]:
         for number in range(options.runs):
             say(f"run {number + 1} of {options.runs}")
             bench.viperip()
+            bench.add(VIPERIP, "deploy", deploy.unchanged(board))
             if options.pytcp:
                 bench.pytcp()
         return bench.found
