@@ -2,7 +2,10 @@
 PYTHON ?= python3
 RUN_FLAGS ?= --board wt32-eth01 --capture build/run.pcapng
 PYTEST_FLAGS ?=
+# Many tests wait for a board's serial line: more of them than there are processors.
+WORKERS ?= 4
 PYTEST := .venv/bin/pytest
+PARALLEL := -n $(WORKERS) --dist loadfile
 MICROPYTHON_FLAG := $(if $(MICROPYTHON),--micropython $(MICROPYTHON))
 
 .DEFAULT_GOAL := help
@@ -33,12 +36,12 @@ lint: bootstrap-dev  ## ruff, and mypy for host tools, tests and firmware
 	.venv/bin/mypy --config-file host_tools/mypy_firmware.ini
 
 test: lint  ## lint and every test that needs no root (at most 5 minutes)
-	$(PYTEST) -m "not soak" $(PYTEST_FLAGS)
+	$(PYTEST) $(PARALLEL) -m "not soak" $(PYTEST_FLAGS)
 
 test-all: lint  ## CI: everything, as root; what cannot run is a failure (at most 20 minutes)
 	.venv/bin/python -m viperip_host.unix32
 	.venv/bin/python -m viperip_host.qemu
-	VIPERIP_TEST_ALL=1 $(PYTEST) -m "not soak" $(PYTEST_FLAGS)
+	VIPERIP_TEST_ALL=1 $(PYTEST) $(PARALLEL) -m "not soak" $(PYTEST_FLAGS)
 
 soak: bootstrap-dev  ## the long tests (as root, about 40 minutes)
 	$(PYTEST) -m soak --timeout 7200 $(PYTEST_FLAGS)

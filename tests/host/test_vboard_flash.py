@@ -42,9 +42,9 @@ def esptool(board: VBoard, *arguments: str, fails: bool = False) -> str:
 
 def said_at_boot(board: VBoard) -> bytes:
     """What the board says when EN is pressed."""
-    with serial.serial_for_url(board.port, 115200, timeout=1.0) as port:
+    with serial.serial_for_url(board.port, 115200, timeout=20.0) as port:
         board.press(signal.SIGUSR1)
-        return bytes(port.read(300))
+        return bytes(port.read_until(b"waiting for download\r\n"))
 
 
 @pytest.mark.parametrize("rfc2217", [False, True], ids=["pty", "rfc2217"])
