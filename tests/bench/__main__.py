@@ -1,5 +1,6 @@
 """How fast the stack is beside PyTCP, each on a TAP of its own in a private network namespace;
-and how fast `viperip deploy` sees that there is nothing to do.
+how fast `viperip deploy` sees that there is nothing to do, and what `viperip capture` makes of a
+serial line of 921,600 baud.
 
 `make bench`, or `.venv/bin/python -m tests.bench` as root. MTU 1500, no offloads; the Linux end
 is a process of its own (peers.py). Every figure is the median of the runs, a run of ping, echo or
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import deploy
+from tests.bench import capture, deploy
 from tests.net.netns import NetNS, Running, why_not
 from viperip_host import interpreter
 
@@ -54,6 +55,9 @@ ROWS = (
     ("in_small", f"TCP in, {SMALL}-byte buffers", "Mbit/s"),
     ("out_small", f"TCP out, {SMALL}-byte buffers", "Mbit/s"),
     ("deploy", "deploy, nothing changed", "ms"),
+    ("capture", "capture: share of the line, 1,514-byte frames", "%"),
+    ("capture_small", "capture: share of the line, 64-byte frames", "%"),
+    ("capture_lost", "capture: lost of 300 small frames a second", ""),
 )
 UNIT = {key: unit for key, _, unit in ROWS}
 # PyTCP has one way of echoing and one size of buffers: the row it is compared with.
@@ -64,7 +68,8 @@ BESIDE = {
     "out_small": "out",
 }
 AHEAD = ("ping", "echo", "in", "out")
-AT_MOST = {"echo_asyncio": 2.0, "page": 3.0, "deploy": 2000.0}  # milliseconds
+AT_MOST = {"echo_asyncio": 2.0, "page": 3.0, "deploy": 2000.0, "capture_lost": 0.0}
+AT_LEAST = {"capture": 85.0}
 
 Runs = dict[str, list[float]]
 
@@ -220,6 +225,7 @@ def measure(options: Options) -> dict[str, Runs]:
         deploy.board(Path(folder)) as board,
     ):
         bench = Bench(ns, options, Path(folder))
+        capture.configure(board)
         for stack in (VIPERIP, PYTCP):
             no_offloads(ns, ns.add_tap(TAP[stack], ADDRESS[stack][:-1] + "1/24"))
         if options.pytcp:
@@ -229,6 +235,10 @@ def measure(options: Options) -> dict[str, Runs]:
             say(f"run {number + 1} of {options.runs}")
             bench.viperip()
             bench.add(VIPERIP, "deploy", deploy.unchanged(board))
+            # Full-size frames at what the line carries; with their FCS 1,518 and 64 bytes.
+            bench.add(VIPERIP, "capture", capture.share(board, 1472, 15_000))
+            bench.add(VIPERIP, "capture_small", capture.share(board, 18, 1_500))
+            bench.add(VIPERIP, "capture_lost", capture.lost(board))
             if options.pytcp:
                 bench.pytcp()
         return bench.found
@@ -257,8 +267,12 @@ def summary(found: dict[str, Runs], before: list[float]) -> dict[str, Any]:
         if key in ratios
     ]
     bar += [
-        {"row": key, "want": f"at most {most:g} ms", "met": ours[key] <= most}
+        {"row": key, "want": f"at most {most:g} {UNIT[key]}", "met": ours[key] <= most}
         for key, most in AT_MOST.items()
+    ]
+    bar += [
+        {"row": key, "want": f"at least {least:g} {UNIT[key]}", "met": ours[key] >= least}
+        for key, least in AT_LEAST.items()
     ]
     board = [interpreter.find().path, "-c", "import sys; print(sys.version)"]
     return {
