@@ -59,7 +59,7 @@ def flood(board: VBoard, size: int, every_us: int) -> dict[str, Any]:
 def share(board: VBoard, size: int, every_us: int) -> float:
     """Percent of the line's bytes that were the captured frames' own."""
     report = flood(board, size, every_us)
-    return 100 * report["bytes"] / report["line_bytes"]
+    return 100.0 * int(report["bytes"]) / int(report["line_bytes"])
 
 
 def lost(board: VBoard) -> float:
