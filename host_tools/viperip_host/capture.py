@@ -116,6 +116,7 @@ class Capture:
         self.baudrate = BAUDRATE
         self._sink = sink
         self._clock = Clock()
+        self._interfaces = 1 << 7
         self._dropped = 0
         self.session = Session(connection, on_text, {PACKET: self._on_packet})
 
@@ -136,6 +137,7 @@ class Capture:
         self.baudrate = self.session.baudrate
         assert self.session.hello
         snaplen = r.snaplen if r.snaplen < 65535 else 0
+        self._interfaces = len(self.session.hello["interfaces"])
         return [
             Interface(one["name"], bytes.fromhex(one["mac"]).hex(":"), snaplen)
             for one in self.session.hello["interfaces"]
@@ -159,7 +161,7 @@ class Capture:
             self.session.read()
 
     def _on_packet(self, body: bytes) -> None:
-        if len(body) < HEAD or self.done:
+        if len(body) < HEAD or self.done or body[0] >> 1 >= self._interfaces:
             return
         ticks = int.from_bytes(body[1:5], "big")
         dropped = int.from_bytes(body[7:9], "big")

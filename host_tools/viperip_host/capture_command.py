@@ -64,7 +64,7 @@ def capture(port: str | None, **given: Any) -> int:
     """Copy a board's frames down its serial line: to a file, to Wireshark, or to standard output.
 
     The board captures on all its interfaces, in both directions, with its own time; with none up,
-    it brings its own up first.
+    it brings its own up first. What it runs is interrupted: --run :main.py starts it again.
     """
     request = Request(
         program=compile_filter(given["expression"]),

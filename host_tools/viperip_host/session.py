@@ -204,8 +204,11 @@ class Session:
     def _on_record(self, kind: int, body: bytes) -> None:
         self._answered = time.monotonic()
         if kind == CONTROL:
-            with contextlib.suppress(ValueError):
-                self._on_control(json.loads(body))
+            # What a damaged line makes of a message is none.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                message = json.loads(body)
+                if isinstance(message, dict):
+                    self._on_control(message)
         elif kind == CREDIT and len(body) == 2:
             self._credit(int.from_bytes(body, "big"))
         else:

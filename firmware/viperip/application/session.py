@@ -234,7 +234,10 @@ class Session(Timer):
     def execute(self, text, how):
         """Run it as the prompt would; 0, or 1 when it raised."""
         try:
-            exec(compile(text + "\n", "<stdin>", how), self._names)
+            if how == "exec":
+                exec(text, self._names)
+            else:
+                self._single(text)
         except SystemExit as e:
             code = e.args[0] if e.args else 0
             return code if isinstance(code, int) else 1
@@ -242,6 +245,16 @@ class Session(Timer):
             sys.print_exception(e)
             return 1
         return 0
+
+    def _single(self, text):
+        # As a prompt: an expression's value is shown. (Not every port has compile().)
+        try:
+            value = eval(text, self._names)
+        except SyntaxError:
+            exec(text, self._names)
+            return
+        if value is not None:
+            print(repr(value))
 
 
 def _stats(stack):
