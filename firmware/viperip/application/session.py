@@ -34,6 +34,7 @@ class Session(Timer):
         self._names = {"__name__": "__main__", "viperip": viperip}
         self._heard = self._trial = -1  # a time, -1: none
         self._told = 0  # of port.taken
+        self._received = 0  # of port.received, when it was last looked at
         self._usual = None  # the UART's divider and speed before they were changed
         self._credit = bytearray((CREDIT, 0, 0))
         self._control = bytes((CONTROL,))
@@ -53,6 +54,9 @@ class Session(Timer):
         port = self.port
         if not port.lent:
             port.receive()
+        if port.received != self._received:
+            self._received = port.received
+            self._heard = now
         if (port.taken - self._told) & 0xFFFF >= _CREDIT:
             self._grant()
         port.flush()
@@ -92,7 +96,6 @@ class Session(Timer):
             do = order["do"]
         except (ValueError, KeyError, TypeError):
             return
-        self._heard = self.stack.time()
         if self._trial >= 0:
             self._trial = -1
             self.port.held = False

@@ -39,6 +39,7 @@ class VirtualBoard:
         self._text = b""  # of the ROM's, still to be sent
         self._used = False  # somebody has opened the port since the last boot
         self._speed_at: tuple[float, int] | None = None
+        self._speed_after: tuple[int, int] | None = None  # bytes still to be sent, speed then
         self._press: str | None = None
 
     # Reset.
@@ -69,7 +70,7 @@ class VirtualBoard:
         self.resets += 1
         self.uart.chip_baud = _BAUD
         self._used = False
-        self._boot_at = self._speed_at = None
+        self._boot_at = self._speed_at = self._speed_after = None
         why_not = chip.bootable(self.parts)
         if download or why_not:
             # A chip without a program would start over for ever; this one can be flashed.
@@ -122,7 +123,17 @@ class VirtualBoard:
         if self._text:
             text, self._text = self._text[:n], self._text[n:]
             return text
-        return self._chip.read(n) if self._chip else b""
+        if self._chip is None:
+            return b""
+        if self._speed_after is None:
+            return self._chip.read(n)
+        left, baud = self._speed_after
+        data = self._chip.read(min(n, left)) if left else b""
+        left -= len(data)
+        self._speed_after = (left, baud) if left else None
+        if not left:
+            self.uart.chip_baud = baud
+        return data
 
     def _deliver(self, data: bytes) -> None:
         if self._chip is not None:
@@ -134,7 +145,9 @@ class VirtualBoard:
     def _events(self, now: float) -> None:
         for event in self._chip.events() if self._chip else []:
             if "uart" in event:
-                self.uart.chip_baud = int(event["uart"])
+                # What it had sent before leaves at the speed it had then.
+                waiting = self._chip.unread() if self._chip else 0
+                self._speed_after = (waiting, int(event["uart"]))
             elif "baud" in event:
                 # The ROM answers at the old speed first.
                 self._speed_at = (now + 0.02, int(event["baud"]))

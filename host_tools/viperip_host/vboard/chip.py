@@ -52,6 +52,11 @@ class Parts:
         return self.state / "flash.bin"
 
 
+def _waiting(fd: int) -> int:
+    """How many bytes are in a pipe."""
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
 class Processor:
     """A process with the serial line's bytes on two pipes, and events on a third."""
 
@@ -77,6 +82,10 @@ class Processor:
             os.close(self.out)
             self.out = -1
         return data
+
+    def unread(self) -> int:
+        """How many bytes the chip has sent that were not read yet."""
+        return _waiting(self.out) if self.out >= 0 else 0
 
     def deliver(self, data: bytes) -> int:
         """Bytes from the line; how many were lost."""
@@ -164,10 +173,6 @@ class MicroPython(Processor):
         """The byte that interrupts a program; -1: none does."""
         self._interrupt = char
 
-    def _unread(self) -> int:
-        answer = fcntl.ioctl(self._in, termios.FIONREAD, b"\0\0\0\0")
-        return int(struct.unpack("i", answer)[0])
-
     def deliver(self, data: bytes) -> int:
         if self._interrupt >= 0 and self._interrupt in data:
             kept = data.replace(bytes([self._interrupt]), b"")
@@ -176,7 +181,7 @@ class MicroPython(Processor):
                 if self.child is not None:
                     self.child.send(signal.SIGINT)
             data = kept
-        room = max(0, RING - self._unread())
+        room = max(0, RING - _waiting(self._in))
         with contextlib.suppress(OSError):
             if data[:room]:
                 os.write(self._in, data[:room])

@@ -54,6 +54,7 @@ class Port:
         self.held = False  # nothing is sent: the other end may not have this speed yet
         self.lent = 0  # bytes of data of the record that a handler keeps
         self.taken = 0  # bytes read from the stream, modulo 2**16
+        self.received = 0  # records, modulo 2**16
         self.rx_bad = 0  # segments that were none
         self.rx_lost = 0  # records of which a segment was missing, or that were too long
         self._in = bytearray(64)
@@ -146,6 +147,7 @@ class Port:
             self._fill = at + n
             return
         self._fill = -1
+        self.received = (self.received + 1) & 0xFFFF
         n += at - 1
         handler = self.handlers.get(self.record[KIND])
         if n >= 0 and handler is not None and handler(self.record, n):
