@@ -87,9 +87,9 @@ def test_ccmp_vector():
     key = Key(TK)
     for off in (0, 2, 5):
         mpdu = bytearray(off) + bytearray(HEADER + CCMP + PLAIN) + bytearray(8)
-        key.seal(mpdu, off, 24, 20)
+        key.seal(mpdu, off, 24, 60)
         assert mpdu[off + 32 :] == SEALED, hexlify(mpdu)
-        assert key.open(mpdu, off, 24, 20) and mpdu[off + 32 : off + 52] == PLAIN
+        assert key.open(mpdu, off, 24, 60) and mpdu[off + 32 : off + 52] == PLAIN
 
 
 def test_ccmp_of_every_length_and_every_flipped_byte():
@@ -101,21 +101,21 @@ def test_ccmp_of_every_length_and_every_flipped_byte():
             text = bytes([random.getrandbits(8) for _ in range(n)])
             head = bytes([random.getrandbits(8) for _ in range(hdr + 8)])
             mpdu = bytearray(head + text) + bytearray(8)
-            one.seal(mpdu, 0, hdr, n)
+            one.seal(mpdu, 0, hdr, n + hdr + 16)
             assert mpdu[: hdr + 8] == head and (n < 4 or mpdu[hdr + 8 : -8] != text)
             # What may change on the way: retry, power management, more data, sequence number.
             mpdu[1] ^= 0x38
             mpdu[23] ^= 0x55
-            assert other.open(mpdu, 0, hdr, n) and mpdu[hdr + 8 : -8] == text
+            assert other.open(mpdu, 0, hdr, n + hdr + 16) and mpdu[hdr + 8 : -8] == text
     mpdu = bytearray(HEADER + CCMP + PLAIN) + bytearray(8)
-    one.seal(mpdu, 0, 24, 20)
+    one.seal(mpdu, 0, 24, 60)
     for i in range(len(mpdu)):
         # Not authenticated: duration, reserved bytes, key id.
         if i in (2, 3, 23, 26, 27):
             continue
         bad = bytearray(mpdu)
         bad[i] ^= 0x80 if i == 0 else 1
-        assert not other.open(bad, 0, 24, 20), i
+        assert not other.open(bad, 0, 24, 60), i
 
 
 def test_packet_numbers():
@@ -145,9 +145,9 @@ def test_no_heap_for_a_frame():
     def step(i):
         n = i % 1500
         key.number(mpdu, 24)
-        key.seal(mpdu, 0, 24, n)
+        key.seal(mpdu, 0, 24, n + 40)
         assert key.fresh(mpdu, 24, 16)
-        key.open(mpdu, 0, 24, n)
+        key.open(mpdu, 0, 24, n + 40)
         key.accept(mpdu, 24, 16)
 
     measured(step)

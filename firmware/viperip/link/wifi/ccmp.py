@@ -66,7 +66,8 @@ class Key:
         _keep(buf, off, self.seen, tid * 6)
 
     def seal(self, buf, off, hdr, n):
-        """Encrypt the n bytes behind the CCMP header, and put the MIC behind them."""
+        """Encrypt the MPDU of n bytes, of which the last 8 are for the MIC."""
+        n -= hdr + 16
         self._begin(buf, off, hdr, n)
         off += hdr + 8
         while n > 0:
@@ -78,7 +79,8 @@ class Key:
         _mic(buf, off, _mac, _stream0, 1)
 
     def open(self, buf, off, hdr, n):
-        """Decrypt the n bytes behind the CCMP header. False: their MIC is wrong."""
+        """Decrypt the MPDU of n bytes. False: its MIC is wrong."""
+        n -= hdr + 16
         self._begin(buf, off, hdr, n)
         off += hdr + 8
         while n > 0:
