@@ -41,6 +41,7 @@ test: lint  ## lint and every test that needs no root (at most 5 minutes)
 test-all: lint  ## CI: everything, as root; what cannot run is a failure (at most 20 minutes)
 	.venv/bin/python -m viperip_host.unix32
 	.venv/bin/python -m viperip_host.qemu
+	.venv/bin/python -m viperip_host.hostap
 	VIPERIP_TEST_ALL=1 $(PYTEST) $(PARALLEL) -m "not soak" $(PYTEST_FLAGS)
 
 soak: bootstrap-dev  ## the long tests (as root, about 40 minutes)

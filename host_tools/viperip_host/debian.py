@@ -105,28 +105,14 @@ def mirror() -> str:
 
 def download(packages: Packages, work: Path) -> Path:
     """Packages fetched into WORK and unpacked; the folder that holds usr/."""
-    for name in ("state/lists/partial", "cache/archives/partial", "packages"):
-        (work / name).mkdir(parents=True)
-    (work / "status").touch()
-    source = f"deb [arch={packages.architecture} signed-by={KEYRING}] {mirror()}"
-    (work / "sources.list").write_text(
-        "".join(f"{source} {suite} main\n" for suite in packages.suites)
+    settings = _private_apt(
+        work,
+        packages.architecture,
+        [
+            f"deb [arch={packages.architecture} signed-by={KEYRING}] {mirror()} {suite} main"
+            for suite in packages.suites
+        ],
     )
-    config = work / "apt.conf"
-    config.write_text(
-        f'Dir::Etc::SourceList "{work}/sources.list";\n'
-        'Dir::Etc::SourceParts "/dev/null";\n'
-        f'Dir::State "{work}/state";\n'
-        f'Dir::State::status "{work}/status";\n'
-        f'Dir::Cache "{work}/cache";\n'
-        f'APT::Architecture "{packages.architecture}";\n'
-        f'APT::Architectures "{packages.architecture}";\n'
-        # apt's own user may not enter a home folder.
-        'APT::Sandbox::User "root";\n'
-        'Acquire::Languages "none";\n'
-        'Acquire::Retries "3";\n'
-    )
-    settings = {"APT_CONFIG": str(config)}
     files = work / "packages"
     try:
         run(["apt-get", "update"], environment=settings)
@@ -140,6 +126,42 @@ def download(packages: Packages, work: Path) -> Path:
     for package in sorted(files.glob("*.deb")):
         run(["dpkg-deb", "-x", str(package), str(root)])
     return root
+
+
+def source(name: str, suite: str, work: Path) -> Path:
+    """The source package NAME fetched into WORK; its .orig archive. apt checks the sums."""
+    sources = [f"deb-src [signed-by={KEYRING}] {mirror()} {suite} main"]
+    settings = _private_apt(work, "amd64", sources)
+    files = work / "packages"
+    run(["apt-get", "update"], environment=settings)
+    run(["apt-get", "source", "--download-only", name], cwd=files, environment=settings)
+    found = sorted(files.glob("*.orig.tar.*"))
+    if not found:
+        raise HostError(f"the source package {name} has no .orig archive")
+    return found[0]
+
+
+def _private_apt(work: Path, architecture: str, sources: list[str]) -> dict[str, str]:
+    """The environment of an apt whose state is all in WORK, and which knows these SOURCES."""
+    for name in ("state/lists/partial", "cache/archives/partial", "packages"):
+        (work / name).mkdir(parents=True)
+    (work / "status").touch()
+    (work / "sources.list").write_text("".join(f"{line}\n" for line in sources))
+    config = work / "apt.conf"
+    config.write_text(
+        f'Dir::Etc::SourceList "{work}/sources.list";\n'
+        'Dir::Etc::SourceParts "/dev/null";\n'
+        f'Dir::State "{work}/state";\n'
+        f'Dir::State::status "{work}/status";\n'
+        f'Dir::Cache "{work}/cache";\n'
+        f'APT::Architecture "{architecture}";\n'
+        f'APT::Architectures "{architecture}";\n'
+        # apt's own user may not enter a home folder.
+        'APT::Sandbox::User "root";\n'
+        'Acquire::Languages "none";\n'
+        'Acquire::Retries "3";\n'
+    )
+    return {"APT_CONFIG": str(config)}
 
 
 def write_launcher(
