@@ -50,9 +50,17 @@ from viperip.link.wifi.station import Station
 
 MAC = b"\\x02\\0\\0\\0\\0\\x51"
 wire = UDPWire({far}, {near}, MAC, 2304)
-from viperip.link.wifi.radio import WireRadio
+if sys.argv[2] == "wire":
+    from viperip.link.wifi.radio import WireRadio
 
-radio = WireRadio(wire, MAC)
+    radio = WireRadio(wire, MAC)
+else:
+    from viperip.link.wifi.mac import MACRadio
+    from wifi_mac_model import WiFiModel
+
+    wire.up()
+    soc = WiFiModel(wire, MAC, real_time=True)
+    radio = MACRadio(soc, hardware_keys=sys.argv[2] == "slots", rx_frames=16, experimental=True)
 dev = Station(radio, "{ssid}", sys.argv[3])
 lan = viperip.LAN(dev)
 lan.active(True)
@@ -72,6 +80,8 @@ try:
     exec(text)
     time.sleep(1)  # what was closed is still being delivered
 finally:
+    if hasattr(radio, "counters"):
+        print("radio", json.dumps({{k: v for k, v in radio.counters.items() if v}}))
     print("trouble", json.dumps({{k: v for k, v in dev.counters.items() if v}}))
     lan.active(False)
 """
@@ -142,14 +152,18 @@ def calm(running: Running, *but: str) -> None:
     assert counted["joins"] == 1
 
 
-@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize(
+    ("target", "radio"),
+    [*((name, "wire") for name in NAMES), ("unix", "registers"), ("unix32", "slots")],
+)
 def test_tcp_both_ways_at_once_and_tshark_reads_it(
-    tap: NetNS, tmp_path: Path, target: str
+    tap: NetNS, tmp_path: Path, target: str, radio: str
 ) -> None:
+    """On a wire of MPDUs, and through the registers: keys in software, and in the MAC's slots."""
     size = 200_000
     ap = AP(tap, tmp_path)
     told = ("accept", HOST, str(PORT), "2", str(size))
-    running = board(tap, tmp_path, target, "wire", SWAP, *told)
+    running = board(tap, tmp_path, target, radio, SWAP, *told)
     running.wait_for("ready")
     tap.ping(ADDRESS)
     told = ("swap", ADDRESS, str(PORT), "2", str(size))

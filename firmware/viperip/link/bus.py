@@ -60,6 +60,17 @@ class Bus:
             arguments["ref_clk_mode"] = getattr(machine.Pin, arguments["ref_clk_mode"])
         return network.LAN(**arguments)
 
+    def stock_wlan(self, channel):
+        """Have the firmware's Wi-Fi power PHY and MAC on a channel; the station's MAC address.
+
+        Its access point is what keeps them on: a station that is not connected is put to sleep.
+        """
+        network = __import__("network")
+        ap = network.WLAN(network.WLAN.IF_AP)
+        ap.active(True)
+        ap.config(channel=channel)
+        return network.WLAN(network.WLAN.IF_STA).config("mac")
+
     def fileno(self):
         """A descriptor that becomes readable when a frame comes, -1: there is none."""
         return -1
