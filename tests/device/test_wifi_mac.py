@@ -78,6 +78,31 @@ def test_keys_in_hardware_are_changed():
     assert not [a for a in range(0x1400, 0x14C8, 4) if w.radio.bus.regs.get(a)]
 
 
+def test_a_key_in_a_slot_is_changed_when_nothing_waits_for_the_old_one():
+    # Else a packet number would be used twice under the new key.
+    w = joined(hardware_keys=True)
+    soc = w.radio.bus
+    for _ in range(2):
+        soc.hangs = True
+        for _ in range(3):
+            assert w.send(frame(80, INSIDE, MAC))
+        old = w.ap.tk
+        tk = bytes([b ^ 0x5A for b in old])
+        soc.hangs = False
+        w.dev.pairwise(tk)
+        assert not w.radio._tx_n
+        w.ap.poll()
+        assert len(w.ap.inside) == 3
+        w.ap.inside.clear()
+        w.ap.tk, w.ap.pn, w.ap.seen = tk, 0, 0
+        both_ways(w)
+    # And not for ever.
+    soc.hangs = True
+    w.send(frame(80, INSIDE, MAC))
+    w.dev.pairwise(b"k" * 16)
+    assert w.radio.counters["tx_stuck"] == 1 and not w.radio._tx_n
+
+
 def test_hardware_replays_are_stopped_by_software():
     w = joined(hardware_keys=True)
     w.ap.send(frame(100))

@@ -182,9 +182,10 @@ def test_tcp_both_ways_at_once_and_tshark_reads_it(
     assert ap.decrypted("-Y", f"_ws.malformed && wlan.ta == {STATION}") == []
 
 
-def test_group_and_pairwise_keys_are_changed(tap: NetNS, tmp_path: Path) -> None:
+@pytest.mark.parametrize("radio", ["wire", "slots"])
+def test_group_and_pairwise_keys_are_changed(tap: NetNS, tmp_path: Path, radio: str) -> None:
     ap = AP(tap, tmp_path, "wpa_group_rekey=2\nwpa_ptk_rekey=5\nwpa_strict_rekey=0")
-    running = board(tap, tmp_path, "unix", "wire", IDLE)
+    running = board(tap, tmp_path, "unix", radio, IDLE)
     running.wait_for("ready")
     for _ in range(8):
         tap.ping(ADDRESS)

@@ -191,6 +191,8 @@ class MACRadio(Radio):
     def set_key(self, kid, address, tk, group):
         if not self.hardware_keys:
             return -1
+        # What waits was numbered under the old key: with the new one its numbers would come twice.
+        self._drain()
         slot = 1 + kid if group else 0
         at = r.KEYS + slot * r.KEY_SIZE
         mem, base = self._mem, self.chip.BASE
@@ -206,6 +208,14 @@ class MACRadio(Radio):
         self._reg(r.CRYPTO_GENERAL, mem[base + r.CRYPTO_GENERAL] & 0xFF0000FF)
         self._reg(r.KEY_ENABLE, enable | 1 << slot)
         return slot
+
+    def _drain(self):
+        # Until all is sent, or has failed.
+        for _ in range(_TX_BUFFERS * _TRIES * _STUCK_MS):
+            if not self._tx_n:
+                return
+            self._ended()
+            self.bus.delay_ms(1)
 
     def clear_keys(self):
         if not self.hardware_keys:
