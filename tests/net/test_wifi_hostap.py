@@ -150,6 +150,10 @@ def calm(running: Running, *but: str) -> None:
     fine = {"scans", "joins", "rx_stray", *but}
     assert {name: n for name, n in counted.items() if name not in fine} == {}, counted
     assert counted["joins"] == 1
+    for line in running.output.splitlines():
+        if line.startswith("radio "):
+            # Of the MAC's, only a list that ran dry, and what came before the first beacon.
+            assert set(json.loads(line.removeprefix("radio "))) <= {"rx_dry", "rx_unsure"}, line
 
 
 @pytest.mark.parametrize(
