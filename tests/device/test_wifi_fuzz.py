@@ -3,7 +3,9 @@ import gc
 import random
 
 from viperip.link.wifi import elements, eapol
+from viperip.link.wifi.mac import MACRadio
 from wifi_board import ALL, BSSID, MAC, World, frame
+from wifi_mac_model import WiFiModel
 
 ROUNDS = 2500
 
@@ -148,3 +150,28 @@ def test_nothing_piles_up():
     gc.collect()
     assert gc.mem_alloc() - before < 4000, gc.mem_alloc() - before
     assert w.dev.link() and BSSID != MAC
+
+
+def test_what_the_mac_writes():
+    # Lengths that cannot be, in the descriptor and before the MPDU: dropped, and it goes on.
+    random.seed(8)
+    w = World(radio=lambda near: MACRadio(WiFiModel(near, MAC), experimental=True))
+    assert w.dev.link()
+    radio = w.radio
+    for _ in range(2000):
+        at = radio._at
+        buf = radio._buffers[at]
+        if random.randrange(2):
+            buf[:80] = noise(80)
+        buf[24:28] = noise(3) + (b"\0" if random.randrange(4) else noise(1))
+        radio._desc[at * 12 + 1 : at * 12 + 3] = noise(2)
+        radio._desc[at * 12 + 3] |= 0x40
+        n = radio.recv()
+        assert 0 <= n <= 1600 - 28
+        if n:
+            radio.release()
+    assert radio.counters["rx_length"] > 100 and radio.counters["rx_error"] > 100
+    radio._start()
+    w.run(300)
+    w.ap.send(frame(80))
+    assert w.read() == [frame(80)]
