@@ -6,21 +6,14 @@
 #   | nonce, 32 | IV, 16 | RSC, 8 | id, 8 | MIC, 16 | data length | data
 from .crypto import HMAC, same, unwrap
 
-TYPE = const(0x888E)
 _SIZE = const(99)
 _KEY = const(3)
 _RSN = const(2)  # descriptor type
 
-# Key information.
+# Key information (12.7.2): version (2:0), pairwise (3), install (6), ACK (7), MIC (8), secure (9),
+# encrypted (12).
 VERSION = const(0x0007)
 AES_SHA1 = const(2)  # version: HMAC-SHA1 and AES key wrap
-PAIRWISE = const(0x0008)
-INSTALL = const(0x0040)
-ACK = const(0x0080)
-MIC = const(0x0100)
-SECURE = const(0x0200)
-ERROR = const(0x0400)
-REQUEST = const(0x0800)
 ENCRYPTED = const(0x1000)
 
 _KDE_GTK = b"\x00\x0f\xac\x01"

@@ -21,9 +21,7 @@ BEACON = const(0x80)
 DISASSOC = const(0xA0)
 AUTH = const(0xB0)
 DEAUTH = const(0xC0)
-DATA = const(0x08)
 NULL = const(0x48)
-QOS_DATA = const(0x88)
 
 # FC1.
 TO_DS = const(0x01)

@@ -56,14 +56,11 @@ FILTER_ENABLE = const(0x1FFFF)  # the high word of a mask: 16 bits, and bit 16
 SCAN = const(0x110)  # FILTER_CONTROL: beacons, management and data of all (B)
 CHECK_BSSID = const(0x2)  # C
 
-RX_RELOAD = const(1)  # RX_CTRL, self-clearing
+# RX_CTRL: bit 31 enables, bit 0 has the list read anew, and clears itself.
 RX_DRY = const(0x3FF00000)  # the next descriptor when there was none left (A; S2: D)
 
-INT_RX = const(0x01000024)  # A
-INT_TX = const(0x80)
-INT_COLLISION = const(0x100)
+# Causes; frames received (0x01000024, A) and sent (0x80) are seen elsewhere.
 INT_WATCHDOG = const(0x800)
-INT_TX_TIMEOUT = const(0x80000)
 INT_FATAL = const(0x600000)
 
 TX_PLCP1 = const(0x1258)  # of slot 0; slot s is 0x3C * s lower
