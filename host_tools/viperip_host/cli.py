@@ -46,6 +46,10 @@ VERBS = {
         "viperip_host.monitor_command:monitor",
         "Watch boards: throughput, drops, sockets, heap.",
     ),
+    "explain": (
+        "viperip_host.explain_command:explain",
+        "Explain frames: headers drawn, what both ends do with them, and by which rule.",
+    ),
     "extcap": (
         "viperip_host.extcap_command:extcap",
         "Make boards appear as interfaces in Wireshark and tshark.",

@@ -35,6 +35,7 @@ class Request:
     script: str | None = None
     args: list[str] = field(default_factory=list)
     interactive: bool = False
+    watch: bool = False  # tell of every frame, with the stack's state before and after
 
     @property
     def demo(self) -> bool:
@@ -132,6 +133,7 @@ def board_config(request: Request, board: Board, link: Link, control_fd: int) ->
         "args": request.args,
         "interactive": request.interactive,
         "demo": request.demo,
+        "watch": request.watch,
         "control_fd": control_fd,
     }
 

@@ -4,7 +4,9 @@ import os
 import selectors
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from viperip_host import links, plan, process, programs
 from viperip_host.demo import Demo, DemoTexts
@@ -26,6 +28,7 @@ class Setup:
     link: str | None  # None: the private wire
     run_seconds: float | None  # the demo ends so long after its page was first served
     taken_port: int | None  # the demo's usual port, when something else has it
+    on_event: Callable[[str, dict[str, Any]], None] | None = None  # of "board" or "gateway"
 
 
 def run(setup: Setup) -> int:
@@ -182,6 +185,8 @@ class _Run:
         for event in events:
             if self.demo:
                 self.demo.on_event(name, event)
+            if self.setup.on_event:
+                self.setup.on_event(name, event)
 
     def _gateway_gone(self, gateway: process.Child) -> int:
         if gateway.popen.returncode == USAGE:

@@ -1,12 +1,15 @@
 """`viperip sim`: the options, and the run they describe."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from viperip_host import interpreter, links, options, plan
 from viperip_host.errors import UsageError
+
+if TYPE_CHECKING:
+    from viperip_host import run
 
 EPILOG = """\b
 LINK is one of
@@ -78,6 +81,13 @@ def sim(**given: Any) -> int:
     """
     from viperip_host import run
 
+    return run.run(setup(given))
+
+
+def setup(given: dict[str, Any]) -> "run.Setup":
+    """The run that a command line asks for."""
+    from viperip_host import run
+
     request = _request(given)
     board = plan.load_board(given["board"])
     seconds = _run_seconds()
@@ -90,16 +100,14 @@ def sim(**given: Any) -> int:
         if chosen.host_port != plan.DEMO_HOST_PORT:
             taken = plan.DEMO_HOST_PORT
         request.forwards = [chosen]
-    return run.run(
-        run.Setup(
-            request=request,
-            board=board,
-            interpreter=micropython,
-            heap=options.heap(given["heap"]),
-            link=given["link"],
-            run_seconds=seconds,
-            taken_port=taken,
-        )
+    return run.Setup(
+        request=request,
+        board=board,
+        interpreter=micropython,
+        heap=options.heap(given["heap"]),
+        link=given["link"],
+        run_seconds=seconds,
+        taken_port=taken,
     )
 
 

@@ -1,9 +1,9 @@
 # DHCP client (RFC 2131, options RFC 2132).
 #
 #    0    1       2      3      4     8      10      12       16       20       24       28
-#   | op | htype | hlen | hops | xid | secs | flags | ciaddr | yiaddr | siaddr | giaddr | chaddr
-#    44       108     236      240
-#   | sname  | file  | cookie | options
+#   | op | htype | hlen | hops | xid | secs | flags | ciaddr | yiaddr | siaddr | giaddr | chaddr |
+#    44      108    236      240
+#   | sname | file | cookie | options
 from ..address import ip4_text, mask_prefix
 from ..stack import Timer, diff
 

@@ -1,7 +1,7 @@
 # DNS stub resolver (RFC 1034 5.3.1, RFC 1035): addresses of names, over UDP.
 #
-#    0    2       4         6         8           10           12
-#   | id | flags | questions | answers | authority | additional | question | records ...
+#    0    2       4           6         8           10           12
+#   | id | flags | questions | answers | authority | additional | question and records
 from ..address import ip4
 from ..errors import ENOBUFS, ETIMEDOUT
 from ..stack import Timer, diff

@@ -1,7 +1,13 @@
 # ICMP (RFC 792, RFC 1122 3.2.2).
 #
-#    0      1      2          4                8
+#    0      1      2          4                 8
 #   | type | code | checksum | depends on type | data, or the datagram that caused the error
+# Echo and echo reply:
+#    0      1      2          4            6                 8
+#   | type | code | checksum | identifier | sequence number | data
+# Unreachable (RFC 1191 4):
+#    0      1      2          4        6              8
+#   | type | code | checksum | unused | next-hop MTU | the datagram that caused the error
 from .. import native
 from ..stack import diff
 

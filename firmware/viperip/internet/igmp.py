@@ -1,6 +1,6 @@
 # IGMPv2 (RFC 2236), the host's half: join, answer queries, leave.
 #
-#    0      1                  2          4
+#    0      1                   2          4       8
 #   | type | max response time | checksum | group |
 #
 # Every message carries the Router Alert option (RFC 2113), which IPv4's own output knows nothing

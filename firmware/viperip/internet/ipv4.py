@@ -1,7 +1,9 @@
 # IPv4 (RFC 791, RFC 1122 3.2.1).
 #
-#    0       1      2         4       6             8     9      10        12    16
-#   | ver/hl | TOS | length  | ident | flags/offset | TTL | proto | checksum | src | dst | options
+#    0                 1     2        4                6                           8
+#   | version:4 IHL:4 | TOS | length | identification | flags:3 fragment offset:13 |
+#    8     9          10         12       16            20
+#   | TTL | protocol | checksum | source | destination | options
 import array
 
 from .. import native

@@ -1,7 +1,7 @@
 # ARP for IPv4 over Ethernet (RFC 826), with address conflict detection (RFC 5227).
 #
-#    0        2         4      5      6    8            14         18           24
-#   | htype 1 | ptype   | hlen | plen | op | sender MAC | sender IP | target MAC | target IP |
+#    0       2       4      5      6    8            14          18           24          28
+#   | htype | ptype | hlen | plen | op | sender MAC | sender IP | target MAC | target IP |
 #
 # A cache is a set of parallel arrays, so that a look-up in the middle of a transmission is one
 # viper call over packed addresses and allocates nothing.

@@ -1,7 +1,7 @@
 # Ethernet II (IEEE 802.3 3.2, type interpretation): where every frame enters the stack.
 #
-#    0                 6                 12      14
-#   | destination MAC  | source MAC      | type  | payload, 46 to 1500 bytes
+#    0                 6            12     14
+#   | destination MAC | source MAC | type | payload, 46 to 1500 bytes
 from .. import native
 
 _parse = native.load("ip").eth_parse

@@ -1,6 +1,6 @@
 # UDP (RFC 768, RFC 1122 4.1).
 #
-#    0             2                  4        6
+#    0             2                  4        6          8
 #   | source port | destination port | length | checksum | payload
 import array
 

@@ -38,7 +38,7 @@ def random_mac():
     return bytes(m)
 
 
-def open_device(told, profile):
+def open_device(told, profile, stack, tell):
     """The link device with its wrappers, the capture outermost: it shows what the board sees."""
     from viperip.address import mac
 
@@ -46,7 +46,12 @@ def open_device(told, profile):
     dev = open_wire(told["link"], station)
     if "ethernet" in profile:
         dev = open_model(told, profile, dev, station)
-    return wrapped(told, dev)
+    dev = wrapped(told, dev)
+    if told["watch"]:
+        from watch import Watch
+
+        dev = Watch(dev, stack, tell)
+    return dev
 
 
 def open_model(told, profile, cable, station):
@@ -85,7 +90,7 @@ def start_dhcp(lan, probe):
     ifc.dhcp.start()
 
 
-def bring_up(told, viperip):
+def bring_up(told, viperip, tell):
     """Start the stack on its link; the LAN, or None when no address could be had."""
     from viperip.address import ip4
 
@@ -94,7 +99,7 @@ def bring_up(told, viperip):
     stack = viperip.default()
     if told["hostname"]:
         stack.hostname = told["hostname"]
-    profile["device"] = open_device(told, profile)
+    profile["device"] = open_device(told, profile, stack, tell)
     viperip._board = profile
     lan = viperip.LAN(profile)
     if told["ip"]:
@@ -204,10 +209,15 @@ def main():
     # Before the script's folder: a checkout that lies there is a folder of that name as well.
     import viperip
 
+    if told["watch"]:
+        sys.path.insert(0, own)
+        import watch  # noqa: F401
+
+        sys.path.pop(0)
     sys.path.insert(0, script.rpartition("/")[0] if script else "")
     viperip._on_event = tell = control(told["control_fd"])
     try:
-        lan = bring_up(told, viperip)
+        lan = bring_up(told, viperip, tell)
     except OSError as e:
         complain("the link cannot be used: %s" % in_words(e))
         return 2

@@ -1,7 +1,9 @@
 # The TCP segment on the wire (RFC 9293 3.1).
 #
-#    0             2                  4     8     12       13      14       16         18
-#   | source port | destination port | seq | ack | offset | flags | window | checksum | urgent |
+#    0             2                  4                 8
+#   | source port | destination port | sequence number | acknowledgment number |
+#    12                       13      14       16         18               20
+#   | data offset:4 unused:4 | flags | window | checksum | urgent pointer | options
 
 HEADER = const(20)
 FIN = const(1)
