@@ -17,7 +17,8 @@ EPILOG = """\b
 Each frame is drawn layer by layer, with what its fields mean and what the two ends do with it,
 by which rule. FILE is pcapng or pcap, from any program; - is standard input. State (TCP, ARP
 caches, fragments, DHCP) is rebuilt from all frames of it, whichever are shown. With --sim it is
-also taken from the board itself, before and after each frame.
+also taken from the board itself, before and after each frame. With --sim and --port, what a
+script prints is on stderr.
 
 \b
 Examples:
@@ -27,6 +28,7 @@ Examples:
   viperip explain build/run.pcapng --talk             sequence diagrams
   viperip explain build/run.pcapng --html run.html    diagrams and curves, as one page
   viperip explain --sim "--loss 5% client.py 10.77.0.1"
+  viperip explain --port /dev/ttyUSB0 --run ping.py   the board captures; Ctrl-C ends it
 
 \b
 Exit status: 0; 1 when no frame could be read; 2 for a wrong command line, or a file or port that
@@ -39,6 +41,8 @@ cannot be used. What cannot be read is named on stderr and left out. With --sim,
 )
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--sim", metavar="SCRIPT", help='Run it by viperip sim; "OPTIONS SCRIPT ARGS" too.')
+@click.option("--port", metavar="PORT", help="Live from a board, over its serial line.")
+@click.option("--run", metavar="SCRIPT", help="With --port: run a script there; :NAME is its own.")
 @click.option(
     "--only", type=click.Choice(_ONLY), help="Only frames with this protocol, and it alone."
 )
@@ -53,8 +57,10 @@ def explain(**given: Any) -> int:
     """Explain the frames of a capture, or of a program while it runs."""
     from viperip_host.explain.session import Explainer
 
-    if (given["file"] is not None) + (given["sim"] is not None) != 1:
-        raise UsageError("explain: give one of FILE and --sim SCRIPT")
+    if sum(given[one] is not None for one in ("file", "sim", "port")) != 1:
+        raise UsageError("explain: give one of FILE, --sim SCRIPT and --port PORT")
+    if given["run"] is not None and given["port"] is None:
+        raise UsageError("explain: --run goes with --port; the other way is --sim SCRIPT")
     if given["as_json"] and given["talk"]:
         raise UsageError("explain: --json and --talk exclude each other; leave one out")
     html = options.output_file(given["html"], "--html") if given["html"] else None
@@ -65,7 +71,7 @@ def explain(**given: Any) -> int:
         talk=given["talk"],
         html=str(html) if html else None,
         as_json=given["as_json"],
-        name=given["file"] or given["sim"],
+        name=given["file"] or given["sim"] or given["port"],
     )
     try:
         return _run(explainer, given)
@@ -81,6 +87,12 @@ def _run(explainer: "Explainer", given: dict[str, Any]) -> int:
         from viperip_host.explain import live
 
         status = live.simulate(given["sim"], explainer)
+        explainer.end()
+        return status
+    if given["port"] is not None:
+        from viperip_host.explain import live
+
+        status = live.board(given["port"], given["run"], explainer)
         explainer.end()
         return status
     for frame in reading.read_file(given["file"], say):

@@ -1,6 +1,7 @@
 """Frames live: of a simulation, with the board's own state, and of a board on a serial port."""
 
 import contextlib
+import io
 import os
 import queue
 import shlex
@@ -12,11 +13,56 @@ from typing import Any, TextIO
 
 import click
 
+from viperip_host import capture, capture_command, capture_file
 from viperip_host.errors import UsageError
 from viperip_host.explain.reading import Frame
 from viperip_host.explain.session import Explainer
 
 _END = None
+
+
+class _Recorder(capture.Recorder):
+    """Gives a board's frames to an explainer, where `viperip capture` has a file."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        super().__init__("", lambda: io.BytesIO())
+        self._explainer = explainer
+        self._interfaces: list[capture_file.Interface] = []
+        self._count = 0
+
+    def begin(self, interfaces: list[capture_file.Interface]) -> None:
+        self._interfaces = interfaces
+
+    def write(self, frame: capture.Frame) -> None:
+        if self.gone:
+            return
+        if frame.dropped:
+            print(f"viperip explain: {frame.dropped} frames found no room on the line",
+                  file=sys.stderr, flush=True)  # fmt: skip
+        self._count += 1
+        known = frame.interface < len(self._interfaces)
+        one = Frame(
+            self._count,
+            frame.data,
+            max(frame.length, len(frame.data)),
+            frame.stamp / 1e6,
+            sent=frame.sent,
+            interface=self._interfaces[frame.interface].name if known else "",
+        )
+        try:
+            self._explainer.take(one)
+        except BrokenPipeError:
+            self.gone = True
+        self.gone = self.gone or self._explainer.done
+
+    def end(self, received: int, dropped: int) -> None:
+        pass
+
+
+def board(port: str, script: str | None, explainer: Explainer) -> int:
+    """Explain a board's frames, over its serial line, until Ctrl-C or the script's end."""
+    request = capture.Request(script=capture.board_script(script) if script else None)
+    return capture_command.run(port, request, _Recorder(explainer), sys.stderr.buffer)
 
 
 class _Events:
