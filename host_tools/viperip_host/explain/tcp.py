@@ -222,11 +222,22 @@ class Connection:
                 self._say(a, f"sends {what} again, after {a.dupacks} duplicate ACKs", "tcp.fast")
             elif a.recovering:
                 self._say(a, f"sends {what} again, which is missing too", "tcp.partial")
+            if a.dupacks >= 3 or a.recovering:
+                self._rewind(b, seq, (seq + n) % _WORD)
             else:
                 self._say(a, f"sends {what} again: no ACK came in time", "tcp.rto")
                 mss = self._mss(a, b)
                 a.ssthresh = max(a.flight // 2, 2 * mss)
                 a.cwnd = mss
+
+    def _rewind(self, b: End, seq: int, end: int) -> None:
+        """A segment that was captured, and asked for all the same, was lost after that."""
+        if b.rcv_nxt is None or distance(seq, b.rcv_nxt) >= 0:
+            return
+        if distance(b.rcv_nxt, end) > 0:
+            b.holes = _joined([(end, b.rcv_nxt), *b.holes], seq)
+        b.rcv_nxt = seq
+        self._say(b, "asked for it: it was lost after it was captured", "tcp.dupack")
 
     # The end that receives (RFC 9293 3.10.7).
 
