@@ -117,7 +117,9 @@ def test_raw_ip_and_cooked_captures(tmp_path: Path) -> None:
     raw = viperip("explain", str(pcap(tmp_path / "raw.pcap", bare, link=101)), "--brief")
     cooked = [bytes([0, 4, 0, 1, 0, 6, *bytes(8), 8, 0]) + data for data in bare]
     sll = viperip("explain", str(pcap(tmp_path / "sll.pcap", cooked, link=113)), "--brief")
-    for done in (raw, sll):
+    newer = [bytes([8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 4, 6, *bytes(8)]) + data for data in bare]
+    sll2 = viperip("explain", str(pcap(tmp_path / "sll2.pcap", newer, link=276)), "--brief")
+    for done in (raw, sll, sll2):
         assert done.returncode == 0 and done.stderr == ""
         assert "TCP 10.0.0.1:1000 > 10.0.0.2:80 [SYN] seq 0" in done.stdout
         assert "wrong" not in done.stdout

@@ -21,7 +21,7 @@ def dissect(frame: Frame) -> Explained:
     seen = Explained(frame)
     if frame.link == reading.ETHERNET:
         _ethernet(seen, frame.data)
-    elif frame.link == reading.LINUX_SLL:
+    elif frame.link in (reading.LINUX_SLL, reading.LINUX_SLL2):
         _sll(seen, frame.data)
     else:
         _by_version(seen, frame.data)
@@ -88,20 +88,22 @@ def _ethertype(seen: Explained, layer: Layer, name: str, kind: int, rest: bytes)
 
 
 def _sll(seen: Explained, data: bytes) -> None:
-    # https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html
-    layer = Layer("sll", "Linux cooked capture", size=16)
+    # https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html, LINKTYPE_LINUX_SLL2.html
+    second = seen.frame.link == reading.LINUX_SLL2
+    size = 20 if second else 16
+    layer = Layer("sll", "Linux cooked capture", size=size)
     seen.layers.append(layer)
-    if len(data) < 16:
-        layer.problems.append(f"the header is cut: {len(data)} of 16 bytes are there")
+    if len(data) < size:
+        layer.problems.append(f"the header is cut: {len(data)} of {size} bytes are there")
         seen.payload = data
         return
-    way = int.from_bytes(data[:2], "big")
+    way = data[10] if second else int.from_bytes(data[:2], "big")
     names = ("to this host", "broadcast", "multicast", "between others", "sent by this host")
     layer.notes.append(names[way] if way < len(names) else f"packet type {way}")
     seen.frame.sent = way == 4 if way < 5 else None
-    kind = int.from_bytes(data[14:16], "big")
+    kind = int.from_bytes(data[:2] if second else data[14:16], "big")
     layer.notes.append(f"protocol 0x{kind:04x}")
-    _ethertype(seen, layer, "", kind, data[16:])
+    _ethertype(seen, layer, "", kind, data[size:])
 
 
 def _by_version(seen: Explained, data: bytes) -> None:

@@ -19,8 +19,7 @@ ETHERNET, RAW_IP, LINUX_SLL, LINUX_SLL2 = 1, 101, 113, 276
 _RAW = {RAW_IP, 12, 14, 228}
 NAMES = {
     0: "BSD loopback", 9: "PPP", 105: "IEEE 802.11", 127: "802.11 with radiotap",
-    195: "IEEE 802.15.4",
-    LINUX_SLL2: "Linux cooked v2", 189: "USB", 220: "USB", 187: "Bluetooth", 201: "Bluetooth",
+    195: "IEEE 802.15.4", 189: "USB", 220: "USB", 187: "Bluetooth", 201: "Bluetooth",
     227: "SocketCAN", 229: "IPv6", 192: "per-packet information", 108: "OpenBSD loopback",
 }  # fmt: skip
 _LONGEST = 1 << 18  # of a frame: what tcpdump and Wireshark take at most
@@ -149,7 +148,7 @@ def _pcap(magic: bytes, stream: BinaryIO, source: Source) -> Iterator[Frame]:
 
 
 def _known(link: int, source: Source) -> bool:
-    if link in (ETHERNET, LINUX_SLL) or link in _RAW:
+    if link in (ETHERNET, LINUX_SLL, LINUX_SLL2) or link in _RAW:
         return True
     name = NAMES.get(link, "unknown here")
     source.once(f"link type {link} ({name}) cannot be read: its frames are left out")
