@@ -16,7 +16,8 @@ import pytest
 
 from tests.host.board import GATEWAY, free_port
 from tests.host.command import VIPERIP, viperip
-from tests.net.captures import check_capture
+from tests.host.test_two_boards import free_udp_ports
+from tests.net.captures import check_capture, tshark
 from tests.net.netns import Running
 
 FOLDER = Path(__file__).parents[2] / "firmware" / "examples"
@@ -150,6 +151,33 @@ def raw_frames(script: str, folder: Path) -> None:
         rf"{GATEWAY} is at {mac}",
         "nothing more within a second",
     )
+
+
+@check
+def lldp(script: str, folder: Path) -> None:
+    # tshark is the judge of what is sent; the two boards, of each other.
+    a, b = free_udp_ports(2)
+    capture = folder / "lldp.pcapng"
+    boards = [
+        Running([*VIPERIP, "sim", "--link", f"udp:{here}:{there}", "--ip", ip, "--mac", mac,
+                 "--hostname", name, *more, script, "20"])
+        for here, there, ip, mac, name, more in (
+            (a, b, "10.0.0.1/24", "02:00:00:00:00:01", "left", ["--capture", str(capture)]),
+            (b, a, "10.0.0.2/24", "02:00:00:00:00:02", "right", []),
+        )
+    ]  # fmt: skip
+    try:
+        boards[0].wait_for("neighbour b'right', chassis 02:00:00:00:00:02 port b'eth0'")
+        boards[1].wait_for("neighbour b'left', chassis 02:00:00:00:00:01 port b'eth0'")
+    finally:
+        for one in boards:
+            one.stop()
+    check_capture(capture, 2)
+    fields = ("lldp.chassis.id.mac", "lldp.port.id", "lldp.time_to_live", "lldp.tlv.system.name")
+    flags = [word for one in fields for word in ("-e", one)]
+    rows = set(tshark(capture, "-Y", "lldp", "-T", "fields", *flags))
+    assert rows == {f"02:00:00:00:00:0{i}\teth0\t120\t{name}" for i, name in
+                    ((1, "left"), (2, "right"))}  # fmt: skip
 
 
 @check
