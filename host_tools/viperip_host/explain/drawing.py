@@ -48,7 +48,7 @@ def draw(layer: Layer, ascii_only: bool = False) -> list[str]:
 def _place(rows: list[list[_Cell]], one: Field) -> None:
     """Add a field's cells; a field of several rows has its name in the widest part."""
     bits, column = one.bits, one.at % _ROW
-    if bits > _LONG:
+    if bits > _LONG or (bits > _ROW and not column and not bits % _ROW):
         rows.append([_Cell(0, _ROW, [f"{one.name}, {bits // 8} bytes", one.text[:60]])])
         return
     parts = []

@@ -156,7 +156,7 @@ class Tracker:
         have = sum(map(len, one.pieces.values()))
         if have != one.length:
             of = f" of {one.length}" if one.length >= 0 else ""
-            self._say(seen, host, f"keeps it: {have}{of} bytes, {len(one.pieces)} pieces",
+            self._say(seen, host, f"keeps it: {have}{of} bytes in {len(one.pieces)} of its pieces",
                       "ip.fragment")  # fmt: skip
             return
         del self._fragments[key]
