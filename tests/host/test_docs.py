@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.command import viperip
+from tests.host.test_two_boards import free_udp_ports
 from tests.net.captures import check_capture
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,8 @@ def plain(line: str) -> str:
 
 @pytest.mark.parametrize("page, command, output", commands(), ids=lambda text: text[:60])
 def test_a_command_and_its_output(folder: Path, page: str, command: str, output: str) -> None:
+    for port, free in zip(("7001", "7002"), free_udp_ports(2), strict=True):
+        command = command.replace(port, str(free))
     words = shlex.split(command.removeprefix(COMMAND))
     done = viperip(*words, cwd=folder)
     assert done.returncode == 0, done.stderr

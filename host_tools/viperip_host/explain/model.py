@@ -125,7 +125,5 @@ def sum16(*pieces: bytes) -> int:
     data = b"".join(pieces)
     if len(data) % 2:
         data += b"\0"
-    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    # A sum with end-around carry is the remainder modulo 2**16 - 1, except that it is never +0.
+    return int.from_bytes(data, "big") % 0xFFFF or (0xFFFF if any(data) else 0)
