@@ -186,6 +186,40 @@ def test_live_from_a_simulation_with_the_board_s_own_state(tmp_path: Path) -> No
     assert any(line.startswith("counts tcp_out") for line in own)
 
 
+def test_what_is_said_to_be_dropped_is_what_the_board_drops(tmp_path: Path) -> None:
+    """Two implementations of the same rules, on frames with flipped bits."""
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import socket, viperip\n"
+        "viperip.ping('10.77.0.1', count=60, interval_ms=5, timeout_ms=20, quiet=True)\n"
+        "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for i in range(20):\n    u.sendto(b'?', ('10.77.0.1', 9))\n"
+        "viperip.ping('10.77.0.1', count=1, timeout_ms=50, quiet=True)\n"
+    )
+    done = viperip("explain", "--sim", f"--corrupt 30% --ip 10.77.0.2/24 {script}", "--json")
+    assert done.returncode == 0, done.stderr
+    frames = [json.loads(line) for line in done.stdout.splitlines()]
+    named = 0
+    for one in frames:
+        if one["sent"]:
+            continue
+        counts = {
+            line.split()[1].rstrip(":") for line in one["board"] if line.startswith("counts ")
+        }
+        dropped = {name for name in counts if name.endswith(_DROPPED)}
+        said = any("drops" in statement["text"] for statement in one["statements"])
+        if dropped:
+            named += 1
+            assert said, one
+        elif said:
+            # Other rules came first: it was for another station, or from a group address.
+            assert any(name.startswith(("eth_", "ip_")) for name in counts), one
+    assert named > 3
+
+
+_DROPPED = ("_checksum", "ip_version", "ip_header_length", "ip_total_length", "udp_length")
+
+
 def test_live_from_a_board(deployed: VBoard, tmp_path: Path) -> None:
     script = tmp_path / "ping.py"
     script.write_text(

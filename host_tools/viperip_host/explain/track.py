@@ -173,7 +173,9 @@ class Tracker:
             layer = seen.layer(kind)
             if layer is not None:
                 if not layer.fields or (kind != "tcp" and layer.data.get("dropped")):
-                    self._say(seen, seen.ends[1], "drops it", "malformed")
+                    wrong = any(one.name == "checksum" and one.wrong for one in layer.fields)
+                    rule = "checksum" if wrong else "malformed"
+                    self._say(seen, seen.ends[1], "drops it", rule)
                 else:
                     handle(seen, ip, layer)
                 return
