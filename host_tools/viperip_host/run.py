@@ -134,8 +134,17 @@ class _Run:
                 finished = self.demo.finished()
                 if finished is not None:
                     return finished
+        self._last_events()
         ended = self._gateway_delivers()
         return self._board_gone() if ended is None else ended
+
+    def _last_events(self) -> None:
+        """What the board has told just before its end."""
+        while any(key.data[0] == "board" for key, _ in self.selector.select(0)):
+            for key, _ in self.selector.select(0):
+                name, control = key.data
+                if name == "board":
+                    self._on_control(name, control)
 
     def _gateway_delivers(self) -> int | None:
         """Let slow readers have what the board sent; the status when a signal ends this."""
