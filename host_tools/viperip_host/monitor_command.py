@@ -88,9 +88,12 @@ def _print_json(boards: list[Watched], count: int, stop: Stop) -> None:
 
 
 def _draw(boards: list[Watched], count: int, stop: Stop) -> None:
+    from rich.console import Console
     from rich.live import Live
 
-    with Live(table(boards), refresh_per_second=4) as live:
+    # In a pipe there is no width to keep to.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    with Live(table(boards), console=console, refresh_per_second=4) as live:
         while not _finished(boards, count, stop):
             time.sleep(0.1)
             live.update(table(boards))
