@@ -4,6 +4,7 @@ import contextlib
 import socket
 import textwrap
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +83,17 @@ def wait_for_port(port: int, seconds: float = 20.0) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)
+
+
+def fetch(url: str, seconds: float = 40.0) -> bytes:
+    """What a page holds, as soon as somebody serves it."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as page:
+                body: bytes = page.read()
+                return body
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)

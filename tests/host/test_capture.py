@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.host.board import free_port
+from tests.host.board import fetch, free_port
 from tests.host.command import VIPERIP
 from tests.host.vboard import VBoard, deployed, deployed_image
 from tests.net import captures
@@ -173,9 +172,10 @@ def test_a_pulled_cable_leaves_a_valid_file(deployed: VBoard, tmp_path: Path) ->
     assert len(captures.tshark(target)) > 20
 
 
-def test_after_a_crash_of_the_host_the_line_is_as_it_was(deployed: VBoard, tmp_path: Path) -> None:
+def crashed_capture(board: VBoard, target: Path) -> None:
+    """A capture whose host dies at the fast speed, without a word to the board."""
     running = subprocess.Popen(
-        [*VIPERIP, "capture", "--port", deployed.port, "-w", str(tmp_path / "x.pcapng")],
+        [*VIPERIP, "capture", "--port", board.port, "-w", str(target)],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -183,7 +183,11 @@ def test_after_a_crash_of_the_host_the_line_is_as_it_was(deployed: VBoard, tmp_p
     assert running.stderr and "921600" in running.stderr.readline()
     running.kill()
     running.wait()
-    captures.check_capture(tmp_path / "x.pcapng", at_least=0)
+    captures.check_capture(target, at_least=0)
+
+
+def test_after_a_crash_of_the_host_the_line_is_as_it_was(deployed: VBoard, tmp_path: Path) -> None:
+    crashed_capture(deployed, tmp_path / "x.pcapng")
     # The board notices the silence, within seconds, and goes back to the usual speed.
     time.sleep(6)
     assert deployed.mpremote("exec", "print(6 * 7)") == "42\n"
@@ -192,16 +196,7 @@ def test_after_a_crash_of_the_host_the_line_is_as_it_was(deployed: VBoard, tmp_p
 def test_the_next_command_finds_a_board_that_was_left_at_the_fast_speed(
     deployed: VBoard, tmp_path: Path
 ) -> None:
-    running = subprocess.Popen(
-        [*VIPERIP, "capture", "--port", deployed.port, "-w", str(tmp_path / "x.pcapng")],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stderr and "921600" in running.stderr.readline()
-    running.kill()
-    running.wait()
-    captures.check_capture(tmp_path / "x.pcapng", at_least=0)
+    crashed_capture(deployed, tmp_path / "x.pcapng")
     done = deployed.viperip("undeploy")
     assert done.returncode == 0, done.stderr
 
@@ -242,20 +237,6 @@ def test_the_clock_of_a_board_wraps_and_may_be_silent() -> None:
 
 
 # The bridge.
-
-
-def fetch(url: str, seconds: float = 30.0) -> bytes:
-    """What a page holds, as soon as the board serves it."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=30) as page:
-                body: bytes = page.read()
-                return body
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def test_the_board_s_page_through_the_serial_line(deployed: VBoard, tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.host.board import fetch
 from tests.net import captures
 from tests.net.netns import Running
 
@@ -39,18 +38,6 @@ def words(command: str, folder: Path) -> list[str]:
     ]
 
 
-def page(url: str, seconds: float = 40.0) -> bytes:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                body: bytes = answer.read()
-                return body
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.2)
-
-
 def test_with_a_board(tmp_path: Path) -> None:
     if shutil.which("tshark") is None:
         pytest.skip("needs tshark")
@@ -64,7 +51,7 @@ def test_with_a_board(tmp_path: Path) -> None:
             if verb == "bridge":
                 bridge = Running(words(line, tmp_path), cwd=ROOT)
                 try:
-                    assert b"viperip" in page("http://127.0.0.1:8080/")
+                    assert b"viperip" in fetch("http://127.0.0.1:8080/")
                     bridge.send(signal.SIGINT)
                     assert bridge.wait() == 0
                 finally:
