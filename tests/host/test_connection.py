@@ -21,7 +21,6 @@ NOBODY = 65534
     ("port", "said"),
     [
         ("/dev/no-such-port", "no such port"),
-        ("/etc/passwd", "this is no serial port"),
         ("rfc2217://127.0.0.1:1", "nothing answers there"),
         ("socket://127.0.0.1:1", "nothing answers there"),
         ("gopher://x", "it is a path, rfc2217://HOST:PORT or socket://HOST:PORT"),
@@ -32,6 +31,13 @@ def test_what_is_wrong_with_a_port(port: str, said: str) -> None:
         connect(port)
     text = str(caught.value)
     assert text.startswith(f"{port}: ") and said in text and "\n" not in text
+
+
+def test_a_file_is_no_port(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("no port")
+    with pytest.raises(UsageError, match="this is no serial port"):
+        connect(str(file))
 
 
 def test_no_port_and_several(monkeypatch: pytest.MonkeyPatch) -> None:
