@@ -201,6 +201,14 @@ def test_the_next_command_finds_a_board_that_was_left_at_the_fast_speed(
     assert done.returncode == 0, done.stderr
 
 
+def test_a_file_that_takes_nothing_ends_it_in_one_line(deployed: VBoard) -> None:
+    done = deployed.viperip("capture", "-w", "/dev/full")
+    assert done.returncode == 1
+    assert "No space left" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert deployed.mpremote("exec", "print(6 * 7)") == "42\n"
+
+
 def test_two_tools_on_one_port(deployed: VBoard, tmp_path: Path) -> None:
     running = Running([*VIPERIP, "bridge", "--port", deployed.port])
     try:

@@ -48,7 +48,7 @@ class Session(Timer):
         self.tell(hello=viperip.__version__, interfaces=interfaces)
         # It may change the speed first, and expects answers while it does.
         while not (self.ready or self.ended):
-            self.stack.wait(100)
+            self._wait()
 
     def expire(self, now):
         port = self.port
@@ -74,11 +74,17 @@ class Session(Timer):
         c[2] = taken & 0xFF
         self.port.put(c, 3, c, 0, 0)
 
+    def _wait(self):
+        try:
+            self.stack.wait(100)
+        except KeyboardInterrupt:
+            pass  # the host's way to end what runs: its order to stop comes next
+
     def wait_for_address(self, lan):
         """Until the interface has one; a script finds the network as `viperip sim` has it."""
         end = later(self.stack.time(), _ADDRESS_MS)
         while not (lan.isconnected() or self.ended):
-            self.stack.wait(100)
+            self._wait()
             if diff(self.stack.now, end) > 0:
                 print("no address within %d s; the script runs without" % (_ADDRESS_MS // 1000))
                 return
