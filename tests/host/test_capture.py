@@ -147,6 +147,32 @@ def test_a_small_queue_drops_counts_and_does_not_stall(deployed: VBoard, tmp_pat
     assert sum(int(one) for one in counted if one) > 0
 
 
+def test_ctrl_c_in_a_flood_ends_it_with_all_that_waited(deployed: VBoard, tmp_path: Path) -> None:
+    target = tmp_path / "flood.pcapng"
+    script = tmp_path / "flood.py"
+    script.write_text(
+        "import viperip, socket\nviperip.up()\nviperip.ping('10.77.0.1', count=1)\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nprint('flooding')\n"
+        "while True:\n    try:\n        s.sendto(bytes(1400), ('10.77.0.1', 9))\n"
+        "    except OSError:\n        pass\n"
+    )
+    running = Running(
+        [*VIPERIP, "capture", "--port", deployed.port, "-w", str(target), "--speed", "115200",
+         "--run", str(script), "--json"]
+    )  # fmt: skip
+    try:
+        running.wait_for("flooding")
+        time.sleep(1)
+        running.send(signal.SIGINT)
+        assert running.wait(30) == 0
+        report = json.loads(running.output.splitlines()[-1])
+    finally:
+        running.stop()
+    assert report["dropped"] > 0 and report["damaged"] == 0
+    captures.check_capture(target)
+    assert deployed.mpremote("exec", "print(6 * 7)") == "42\n"
+
+
 def test_a_pulled_cable_leaves_a_valid_file(deployed: VBoard, tmp_path: Path) -> None:
     target = tmp_path / "cut.pcapng"
     script = tmp_path / "forever.py"

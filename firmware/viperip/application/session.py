@@ -183,6 +183,8 @@ class Session(Timer):
         for ifc, dev, inner in self.taps:
             ifc.dev = inner
         self.stack.changed()
+        # What waits goes first: in a full ring there would be no room for the goodbye.
+        self.port.drain()
         self.tell(bye=self.status, **self.counters())
         self.port.drain()
         if self._usual is not None:
