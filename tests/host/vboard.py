@@ -48,6 +48,8 @@ class VBoard:
         """The cable is pulled: no goodbye."""
         self.process.kill()
         self.process.wait()
+        # The pty that the name led to may soon be somebody else's terminal.
+        self.path.unlink(missing_ok=True)
 
     def press(self, button: signal.Signals) -> None:
         self.process.send_signal(button)
@@ -88,7 +90,7 @@ class VBoard:
         traceback: TracebackType | None,
     ) -> None:
         if self.process.poll() is None:
-            self.process.kill()
+            self.unplug()
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
