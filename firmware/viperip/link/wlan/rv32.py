@@ -1,5 +1,5 @@
 # The two shims for the ESP32-C2, C3, C5 and C6: RISC-V, RV32I. (The RISC-V Instruction Set Manual,
-# volume I, chapter "RV32I Base Integer Instruction Set"; calling convention: the RISC-V ELF psABI.)
+# volume I, "RV32I Base Integer Instruction Set"; calling convention: the RISC-V ELF psABI.)
 # Executed in MicroPython on QEMU, not yet on silicon.
 #
 # An instruction has four bytes. A function finds its arguments in a0, a1 ... and returns in a0.
@@ -44,7 +44,7 @@ def _b(value, distance):
 
 
 class RV32(Assembler):
-    """The instructions that the shims use. Operands are register numbers, in the manual's order."""
+    """The instructions that the shims use. Operands: register numbers, in the manual's order."""
 
     def _i(self, op, rd, rs1, value):
         self.emit((within(value, -2048, 2047) & 0xFFF) << 20 | rs1 << 15 | rd << 7 | op, 4)
@@ -54,9 +54,7 @@ class RV32(Assembler):
 
     def sw(self, rs2, offset, rs1):
         v = within(offset, -2048, 2047)
-        self.emit(
-            (v >> 5 & 0x7F) << 25 | rs2 << 20 | rs1 << 15 | 0x2000 | (v & 31) << 7 | 0x23, 4
-        )
+        self.emit((v >> 5 & 0x7F) << 25 | rs2 << 20 | rs1 << 15 | 0x2000 | (v & 31) << 7 | 0x23, 4)
 
     def addi(self, rd, rs1, value):
         self._i(0x0013, rd, rs1, value)

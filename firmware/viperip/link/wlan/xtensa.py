@@ -10,7 +10,7 @@ from .assembler import Assembler, within
 
 
 def _l32r(value, distance):
-    # Back to a literal: words, counted from the word after this instruction (at its place: the
+    # Back to a literal: words, counted from the word boundary after this address (the
     # code starts on a word boundary). `value` carries its place in the bits above 24.
     at = value >> 24
     return value & 0xFFFFFF | (at + distance - (at + 3 & ~3) >> 2 & 0xFFFF) << 8
@@ -29,7 +29,7 @@ def _b(value, distance):
 
 
 class Xtensa(Assembler):
-    """The instructions that the shims use. Operands are register numbers, in the manual's order."""
+    """The instructions that the shims use. Operands: register numbers, in the manual's order."""
 
     def literal(self, name, value):
         self.label(name)
@@ -114,7 +114,7 @@ def call_shim(mailbox):
     a.l32i(13, 3, 16)  #           l32i    a13, a3, 16
     a.callx8(8)  #                 callx8  a8
     a.s32i(10, 3, 4 * _l.RESULT)  # s32i   a10, a3, 20
-    a.memw()  #                    memw            what the callee wrote is there before what follows
+    a.memw()  #                    memw            what the callee wrote is there
     a.movi(2, 1)  #                movi    a2, 1   the small int 0
     a.retw()  #                    retw
     return a.finish()
