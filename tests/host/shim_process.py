@@ -7,6 +7,7 @@ runs: every row is a call of a function by its address, through the call shim.
 import json
 import struct
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def codes(architecture: str, slots: int = SLOTS) -> dict[int, bytes]:
     return {int(place): bytes.fromhex(code) for place, code in json.loads(done.stdout).items()}
 
 
-def program(architecture: str, code: dict[int, bytes], rows: list[tuple[int, ...]]) -> bytes:
+def program(architecture: str, code: dict[int, bytes], rows: Sequence[tuple[int, ...]]) -> bytes:
     """An executable: one segment, at BASE, which may be read, written and executed."""
     memory = bytearray(END)
     for place, one in code.items():
@@ -65,7 +66,7 @@ def program(architecture: str, code: dict[int, bytes], rows: list[tuple[int, ...
 
 def run(
     architecture: str,
-    rows: list[tuple[int, ...]],
+    rows: Sequence[tuple[int, ...]],
     folder: Path,
     *options: str,
     slots: int = SLOTS,
