@@ -3,6 +3,7 @@
 import errno as _errno
 
 _LINUX = {
+    "ENOENT": 2,
     "EIO": 5,
     "EAGAIN": 11,
     "EBADF": 9,

@@ -58,6 +58,10 @@ VERBS = {
         "viperip_host.bridge_command:bridge",
         "Give a board without a cable a network, over its serial line.",
     ),
+    "symbols": (
+        "viperip_host.symbols_command:symbols",
+        "List where a firmware build has the functions that Wi-Fi frames go through.",
+    ),
     "doctor": (
         "viperip_host.doctor_command:doctor_command",
         "Look at this computer, its ports and a board, and say what to fix.",
