@@ -1,9 +1,12 @@
 """Every file in firmware/examples/ runs under `viperip sim` and does what its header says."""
 
 import http.server
+import json
 import re
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 import urllib.request
@@ -151,6 +154,18 @@ def raw_frames(script: str, folder: Path) -> None:
         rf"{GATEWAY} is at {mac}",
         "nothing more within a second",
     )
+
+
+@check
+def iperf3_server(script: str, folder: Path) -> None:
+    if shutil.which("iperf3") is None:
+        pytest.skip("needs iperf3")
+    port = free_port()
+    with served(script, f"{port}:5201", "iperf3 server: listening"):
+        for flags in ([], ["-R"]):
+            told = ["iperf3", "-c", "127.0.0.1", "-p", str(port), "-t", "1", "-J", *flags]
+            done = subprocess.run(told, capture_output=True, text=True, timeout=30, check=True)
+            assert json.loads(done.stdout)["end"]["sum_received"]["bytes"] > 100_000
 
 
 @check
