@@ -11,6 +11,7 @@ _PARTS = {
     "selftest": "selftest",
     "ping": "application.ping",
     "traceroute": "application.traceroute",
+    "path_mtu": "application.mtu",
     "netstat": "application.netstat",
     "ifstat": "application.netstat",
     "arp": "application.netstat",

@@ -66,6 +66,14 @@ VERBS = {
         "viperip_host.doctor_command:doctor_command",
         "Look at this computer, its ports and a board, and say what to fix.",
     ),
+    "mtu": (
+        "viperip_host.mtu_command:mtu",
+        "Find the path MTU to a host, by probes of the board's stack.",
+    ),
+    "subnet": (
+        "viperip_host.subnet_command:subnet",
+        "Network, mask, broadcast address and usable hosts of a CIDR.",
+    ),
     "boards": (
         "viperip_host.boards_command:boards",
         "List the boards that there are profiles of, or explain one.",

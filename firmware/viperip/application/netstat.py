@@ -2,6 +2,7 @@
 import viperip
 
 from ..address import ip4_text, mac_text, mask_prefix
+from ..stack import diff
 
 
 def _table(rows, columns):
@@ -63,25 +64,62 @@ def interfaces(stack):
     return rows
 
 
+def states(rows):
+    """How many of the rows of sockets() are in each TCP state, as a dict."""
+    out = {}
+    for r in rows:
+        if r["state"]:
+            out[r["state"]] = out.get(r["state"], 0) + 1
+    return out
+
+
 def netstat(stack=None):
-    """Print TCP connections and UDP ports; returns them."""
+    """Print TCP connections with their round-trip time in ms, how many are in each state, and UDP
+    ports; returns the rows."""
     rows = sockets(stack or viperip.default())
-    return _table(rows, ["proto", "recv_q", "send_q", "local", "remote", "state"])
+    _table(rows, ["proto", "recv_q", "send_q", "local", "remote", "state", "rtt"])
+    count = states(rows)
+    if count:
+        print("tcp: " + ", ".join(["%d %s" % (count[s], s) for s in sorted(count)]))
+    return rows
 
 
-def ifstat(stack=None):
-    """Print the interfaces, and the stack's counters that are not 0; returns the interfaces."""
+def ifstat(stack=None, interval_ms=0):
+    """Print the interfaces, and the stack's counters that are not 0; returns the interfaces.
+
+    With interval_ms it looks twice, so long apart, and adds rates: rx_bit_s, tx_bit_s, rx_frame_s,
+    tx_frame_s."""
     stack = stack or viperip.default()
-    rows = _table(
-        interfaces(stack),
-        ["if", "ip", "mac", "mtu", "up", "rx_frames", "rx_bytes", "tx_frames", "tx_bytes"],
-    )
+    columns = ["if", "ip", "mac", "mtu", "up", "rx_frames", "rx_bytes", "tx_frames", "tx_bytes"]
+    rows = interfaces(stack)
+    if interval_ms > 0:
+        rows = _rates(stack, rows, interval_ms)
+        columns += ["rx_bit_s", "tx_bit_s", "rx_frame_s", "tx_frame_s"]
+    _table(rows, columns)
     for r in rows:
         if r["conflict"]:
             print("%s: address conflict with %s" % (r["if"], r["conflict"]))
     for name in sorted(stack.stats):
         if stack.stats[name]:
             print("%s: %d" % (name, stack.stats[name]))
+    return rows
+
+
+def _rates(stack, before, interval_ms):
+    start = stack.time()
+    passed = 0
+    while passed < interval_ms:
+        stack.wait(interval_ms - passed)
+        passed = diff(stack.time(), start)
+    rows = interfaces(stack)
+    for r in rows:
+        for b in before:
+            if b["if"] == r["if"]:
+                for way in ("rx", "tx"):
+                    for what, unit, each in (("bytes", "bit", 8000), ("frames", "frame", 1000)):
+                        key = "%s_%s" % (way, what)
+                        more = (r[key] - b[key]) & 0x3FFFFFFF  # the counters go round
+                        r["%s_%s_s" % (way, unit)] = more * each // passed
     return rows
 
 

@@ -6,7 +6,7 @@ import viperip
 from .. import native
 from ..address import ip4, ip4_text
 from ..internet.icmp import ECHO, ECHO_REPLY, PARAMETER_PROBLEM, TIME_EXCEEDED, UNREACHABLE
-from ..internet.icmp import describe
+from ..internet.icmp import FRAGMENTATION, describe
 from ..stack import diff
 
 _m = native.load("memory")
@@ -34,8 +34,8 @@ def resolve(host):
         raise OSError(e.errno, "%s: no address for this name" % host)
 
 
-class _Echo:
-    # Listens for the answers to one ping.
+class Echo:
+    """Sends echo requests with `size` bytes of data, and listens for their answers."""
 
     def __init__(self, stack, dst, size):
         self.stack = stack
@@ -48,8 +48,8 @@ class _Echo:
         self.sent = 0
         self.answer = None
 
-    def send(self, seq):
-        """Send request number `seq`; an error's words, or None."""
+    def send(self, seq, df=False):
+        """Send request number `seq`; an error's words, or None. df: it may not be fragmented."""
         d = self.data
         self.seq = seq
         self.answer = None
@@ -71,7 +71,7 @@ class _Echo:
                 return "network unreachable"
             self.sent = time.ticks_us()
             src = ip.source_for(r, self.dst)
-            n = ip.send_data(r, src, self.dst, 0, d, _TTL << 8 | _PROTO)
+            n = ip.send_data(r, src, self.dst, 0, d, _TTL << 8 | _PROTO, df)
             return None if n >= 0 else "no buffer"
         finally:
             stack.leave()
@@ -102,6 +102,8 @@ class _Echo:
                 a["time_ms"] = time.ticks_diff(now, self.sent) / 1000
             else:
                 a["error"] = describe(kind, code)
+                if kind == UNREACHABLE and code == FRAGMENTATION:
+                    a["mtu"] = p.buf[p.off + 6] << 8 | p.buf[p.off + 7]
 
 
 def _wait(stack, ms, echo=None):
@@ -120,7 +122,7 @@ def ping(host, count=4, size=56, interval_ms=1000, timeout_ms=1000, quiet=False,
     dst = resolve(host)
     say = (lambda *a: None) if quiet else print
     say("PING %s (%s): %d data bytes" % (host, ip4_text(dst), size))
-    echo = _Echo(stack, dst, size)
+    echo = Echo(stack, dst, size)
     out = []
     stack.ip.icmp.listeners.append(echo)
     try:
