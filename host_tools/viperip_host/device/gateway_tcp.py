@@ -31,6 +31,7 @@ class Splice(Timer):
         self.events = select.POLLIN
         self.fd = relay.relays.add(sock, self, select.POLLIN)
         conn.wake = self.pump
+        conn.nodelay = True  # Nagle's work was done, or declined, at the end that wrote
         relay.stack.add_timer(self)
         relay.splices.append(self)
         self.pump()
