@@ -13,8 +13,7 @@ from microdot import Microdot, Request, abort
 from microdot.websocket import WebSocketError, websocket_upgrade
 
 Request.max_body_length = 1024  # the longest message; who sends more is put out
-SLOW_MS = 2000  # so is who does not take a message for so long
-MOST = 8  # members of a room
+SLOW_MS, MOST = 2000, 8  # so is who does not take a message for so long; members of a room
 
 app = Microdot()
 rooms = {}  # name of a room: {name of a member: (its WebSocket, its task)}
@@ -48,8 +47,10 @@ async def chat(request, room):
     if name in members or len(members) >= MOST:
         abort(409, "that name is taken, or the room is full")
     members[name] = None, None  # taken, before anything is waited for
-    request.sock[0].s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # finds the dead
-    request.sock[0].s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+    s = request.sock[0].s
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each message at once
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # finds the dead
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
     try:
         ws = await websocket_upgrade(request)
         ws.send = one_at_a_time(ws.send)
@@ -65,17 +66,16 @@ async def chat(request, room):
         if not members:
             rooms.pop(room)
     await tell(members, "* %s has left" % name)
-    return ""
 
 
 async def enter(name):
     reader, writer = await asyncio.open_connection("127.0.0.1", 80)
     writer.write("GET /chat/tea?name=%s HTTP/1.1\r\nHost: board\r\nUpgrade: websocket\r\n" % name)
-    writer.write("Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
-    writer.write("Sec-WebSocket-Version: 13\r\n\r\n")
+    writer.write("Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
+    writer.write("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
     await writer.drain()
     while await reader.readline() > b"\r\n":
-        pass  # headers
+        pass
     return reader, writer
 
 
@@ -92,8 +92,8 @@ async def main():
         writer.write(bytes([0x80 | opcode, 0x80 | len(text)]) + mask + text)
         await writer.drain()
     for _ in range(3):
-        _, length = await reader.readexactly(2)
-        print("  Ada reads:", (await reader.readexactly(length)).decode())
+        _, n = await reader.readexactly(2)
+        print("  Ada reads:", (await reader.readexactly(n)).decode())
 
 
 asyncio.run(main())
