@@ -60,7 +60,7 @@ async def chat(request, room):
         while True:
             await tell(members, "%s: %s" % (name, await ws.receive()), name)
     except (WebSocketError, OSError, EOFError, UnicodeError, asyncio.CancelledError) as e:
-        print("%s leaves %s: %s" % (name, room, e or type(e).__name__))
+        print("%s leaves %s: %s" % (name, room, str(e) or type(e).__name__))
     finally:
         del members[name]
         if not members:

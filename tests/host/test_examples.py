@@ -1,5 +1,6 @@
 """Every file in firmware/examples/ runs under `viperip sim` and does what its header says."""
 
+import hashlib
 import http.server
 import json
 import re
@@ -285,6 +286,26 @@ def websocket_chat(script: str, folder: Path) -> None:
         r"  Ada reads: Ben: Is the kettle on\?",
         r"  Ada reads: \* Ben has left",
     )
+
+
+@check
+def tcp_echo_select(script: str, folder: Path) -> None:
+    reads = [rf"a client reads: b'{word}'" for word in ("one", "two", "three")]
+    expect(run(script), r"127\.0\.0\.1:\d+ is done", *reads)
+
+
+@check
+def file_upload(script: str, folder: Path) -> None:
+    done = viperip("sim", script, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    digest = hashlib.sha256(b"x" * 10000).hexdigest()
+    expect(
+        done.stdout,
+        rf"upload\.bin: OK 10000 {digest}",
+        r"broken\.bin: ERROR the SHA-256 is another",
+        r"None: ERROR not a name for a file here",
+    )
+    assert not list(folder.iterdir())
 
 
 @check

@@ -128,7 +128,8 @@ def test_half_open_clients_and_nonsense_do_no_harm(rest: Running, port: int) -> 
 
 
 def enter(port: int, name: str, room: str = "tea") -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{port}/chat/{room}?name={name}", open_timeout=20)
+    url = f"ws://127.0.0.1:{port}/chat/{room}?name={name}"
+    return connect(url, open_timeout=20, max_queue=None)
 
 
 def knock(port: int, path: str) -> int:
