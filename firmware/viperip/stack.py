@@ -47,6 +47,7 @@ class Stack:
         self._ticks = ticks or time.ticks_ms
         self.urandom = random or _urandom()
         self.hostname = hostname
+        self.local_name = b""  # what multicast DNS has won, in wire format
         # Where memory is short: two segments each way, connections of 1 KB besides, fragments.
         roomy = sys.platform in ("linux", "darwin")
         self.tcp_buffer = 65535 if roomy else 2920

@@ -318,6 +318,11 @@ class Resolver(Timer):
 
         return Stream(self.stack, server, message, done)
 
+    def _local(self, wire, done):
+        from .mdns_query import Query
+
+        return Query(self, wire, done)
+
     def servers(self):
         """Addresses (4 bytes) of the servers that are asked, in order."""
         out = []
@@ -338,13 +343,16 @@ class Resolver(Timer):
         try:
             addrs, error = self._known(name)
             if error == _ASK:
+                wire = encode(name)
                 servers = self.servers()
-                if not servers:
+                # RFC 6762 3: what ends with .local is asked for on the link, and nowhere else.
+                local = wire.endswith(b"\x05local\0")
+                if not servers and not local:
                     error = FAILED
                 elif len(self.queries) >= _QUERIES:
                     error = ENOBUFS
                 else:
-                    q = _Query(self, encode(name), servers, done)
+                    q = self._local(wire, done) if local else _Query(self, wire, servers, done)
                     self.queries.append(q)
                     q.send()
                     return q if q.ep is not None else None
@@ -393,7 +401,7 @@ class Resolver(Timer):
         if wire.endswith(b"\x09localhost\0"):
             return [_LOCAL], 0
         own = self.stack.hostname
-        if own and name.lower() == own.lower():
+        if own and name.lower() == own.lower() or wire == self.stack.local_name:
             ifcs = self.stack.interfaces
             a = [i.addr for i in ifcs if i.active and i.net[0] and i.net[0] != 127]
             return a or [_LOCAL], 0
