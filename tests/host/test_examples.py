@@ -170,6 +170,72 @@ def iperf3_server(script: str, folder: Path) -> None:
 
 
 @check
+def health_check(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"10\.77\.0\.1 is up",
+        r"10\.77\.0\.99 is down",
+        r"10\.77\.0\.99 +down +-",
+    )
+    expect(run(script, "10.77.0.1", "ROUNDS=1"), r"10\.77\.0\.1 +unknown +-")
+
+
+@check
+def performance_monitor(script: str, folder: Path) -> None:
+    done = viperip("sim", script)
+    assert done.returncode == 1 and "which service?" in done.stderr
+    # Nothing listens there.
+    expect(
+        run(script, GATEWAY, str(free_port()), "3"),
+        r"success  0 of 3 \(0 %\)",
+        r"failed   3 times: .*ECONNREFUSED",
+    )
+
+
+@check
+def connection_pool(script: str, folder: Path) -> None:
+    output = run(script)
+    expect(output, r"30 of 30 answers, in \d+ ms", r"\d+ connections opened, 3 at a time at most")
+    # The server hangs up after five answers.
+    opened = re.search(r"(\d+) connections opened", output)
+    assert opened and 6 <= int(opened[1]) <= 12
+
+
+@check
+def retry_backoff(script: str, folder: Path) -> None:
+    attempts = [rf"attempt {n}: .*ECONNREFUSED; again in \d+ ms" for n in range(1, 6)]
+    expect(run(script), *attempts, r"given up: .*ECONNREFUSED")
+
+
+@check
+def socket_tuning(script: str, folder: Path) -> None:
+    output = run(script)
+    rates = [int(n) for n in re.findall(r"SO_RCVBUF .* (\d+) kbit/s", output)]
+    # RFC 9293 3.8.6: the window bounds what is under way, 20 ms long.
+    assert len(rates) == 4 and rates[0] < rates[1] < rates[2]
+    assert rates[0] <= 2048 * 8 // 20
+    assert len(re.findall(r"TCP_NODELAY [01]: ", output)) == 2
+
+
+@check
+def tcp_vs_udp(script: str, folder: Path) -> None:
+    output = run(script)
+    expect(output, r"TCP  100 of 100 arrived, +0 lost; .*", r"UDP +\d+ of 100 arrived, .*")
+    lost = re.search(r"UDP .* (\d+) lost", output)
+    assert lost and 0 < int(lost[1]) < 50
+
+
+@check
+def sensor_collector(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"no collector \(.*ECONNREFUSED.*\); \d+ readings wait",
+        r"30 readings taken, 0 given up, 0 unconfirmed",
+        r"the collector has 30, in order: True",
+    )
+
+
+@check
 def lldp(script: str, folder: Path) -> None:
     # tshark is the judge of what is sent; the two boards, of each other.
     a, b = free_udp_ports(2)
