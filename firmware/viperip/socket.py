@@ -45,7 +45,7 @@ from .sockopt import (
     get,
     interface,
 )
-from .stream import MSG_DONTWAIT, MSG_PEEK, Stream
+from .stream import MSG_DONTWAIT, MSG_PEEK, Stream, octets
 
 AF_INET = 2
 AF_INET6 = 10
@@ -252,6 +252,7 @@ class socket(Stream):
     def send(self, data, flags=0):
         """Send bytes; how many were taken."""
         self._check()
+        data = octets(data)
         n = self._send(data, 0, flags)
         if n is None:
             self._again(flags)
@@ -260,6 +261,7 @@ class socket(Stream):
     def sendall(self, data, flags=0):
         """Send all of data, however long it takes."""
         self._check()
+        data = octets(data)
         done = 0
         while done < len(data):
             r = self._send(data, done, flags)
@@ -272,6 +274,7 @@ class socket(Stream):
         self._check()
         if not self._datagram:
             raise OSError(EISCONN)
+        data = octets(data)
         if self.family == AF_PACKET:
             return self._send_frame(interface(self.stack, address[0]), data)
         addr, port = resolve(address)

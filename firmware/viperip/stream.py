@@ -18,6 +18,15 @@ _ERR = const(8)
 _HUP = const(16)
 _WAIT_MS = const(1000)
 _LONGEST_MS = const(0x1FFFFFFF)
+_BYTES = (bytes, bytearray, memoryview)
+
+
+def octets(data):
+    """What is to be sent, as something whose len() counts bytes: that of a str counts
+    characters, that of an array its elements. TypeError if it is no buffer."""
+    if isinstance(data, _BYTES):
+        return data
+    return data.encode() if isinstance(data, str) else bytes(memoryview(data))
 
 
 class Stream(io.IOBase):
@@ -256,6 +265,7 @@ class Stream(io.IOBase):
         if off is not None:
             buf = memoryview(buf)
             buf = buf[:off] if n is None else buf[off : off + n]
+        buf = octets(buf)
         if self._timeout == 0 or self._datagram:
             return self._send(buf, 0, 0)
         done = 0

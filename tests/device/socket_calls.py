@@ -2,6 +2,7 @@
 # sys.argv[1]: "firmware", the interpreter's own sockets on its computer's loopback, or "stack".
 # tests/host/test_socket_differential.py runs it under `viperip sim`.
 
+import array
 import errno
 import sys
 import time
@@ -211,6 +212,12 @@ def data():
     if not hasattr(c, "sendall"):
         c.send(b"xyz")
     say("read all of it", s.read, 3)
+    for n, one in enumerate(("\u00e9\u00b0x\n", array.array("H", (1, 2, 3)), bytearray(b"abc"))):
+        say("send buffer %d" % n, c.send, one)
+        say("write buffer %d" % n, c.write, one)
+        say("read buffers %d" % n, s.read, (12, 12, 6)[n])
+    for name in ("send", "sendall", "write"):
+        say(name + " a number", call, c, name, (5,))
     s.send(b"q")
     say("recvfrom", lambda: c.recvfrom(4)[0])
     s.send(b"tail")
@@ -325,6 +332,9 @@ def datagrams():
     say("datagram recv", u.recv, 10)
     say("datagram recv nothing", u.recv, 10)
     say("datagram recv cut", u.recv, 3)
+    say("datagram sendto text", v.sendto, "\u00e9\u00b0x", to)
+    readable(u)
+    say("datagram recv text", u.recv, 10)
     u.settimeout(0.05)
     say("datagram recv timeout", u.recv, 10)
     u.setblocking(False)
