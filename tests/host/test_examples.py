@@ -375,6 +375,29 @@ def file_upload(script: str, folder: Path) -> None:
 
 
 @check
+def position_updates(script: str, folder: Path) -> None:
+    output = run(script)
+    expect(output, r"sent 100, .*", r"last position: 990, -495 mm", r"never backwards: True")
+    counted = re.findall(r"'(taken|lost|old)': (\d+)", output)
+    assert all(int(number) > 0 for _, number in counted) and len(counted) == 3
+
+
+@check
+def smtp_send(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"S: 220 board",
+        r"C: EHLO .*",
+        r"C: MAIL FROM:<board@example\.com> BODY=8BITMIME",
+        r"C: RCPT TO:<you@example\.com>",
+        r"C: DATA",
+        r"S: 354 .*",
+        r"S: 250 .*",
+        r"S: 221 bye",
+    )
+
+
+@check
 def sntp(script: str, folder: Path) -> None:
     now = 1_700_000_000  # 2023-11-14 22:13:20 UTC
     with socket.socket(type=socket.SOCK_DGRAM) as server:
