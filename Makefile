@@ -42,6 +42,7 @@ test-all: lint  ## CI: everything, as root; what cannot run is a failure (at mos
 	.venv/bin/python -m viperip_host.unix32
 	.venv/bin/python -m viperip_host.qemu
 	.venv/bin/python -m viperip_host.hostap
+	.venv/bin/python -m viperip_host.rv32
 	VIPERIP_TEST_ALL=1 $(PYTEST) $(PARALLEL) -m "not soak" $(PYTEST_FLAGS)
 
 soak: bootstrap-dev  ## the long tests (as root, about 40 minutes)

@@ -315,3 +315,20 @@ def test_what_does_not_fit_is_refused(wrong: str) -> None:
     script = "from viperip.link.wlan.xtensa import Xtensa\ntry:\n Xtensa().%s\n"
     script += "except ValueError as e:\n print(e)"
     assert "does not fit" in micropython(script % wrong)
+
+
+@pytest.mark.parametrize(
+    ("march", "architecture"), [("xtensawin", "xtensa"), ("rv32imc", "riscv32")]
+)
+def test_the_function_that_is_overwritten_is_larger_than_the_shim(
+    march: str, architecture: str, tmp_path: Path
+) -> None:
+    source = (resources.firmware() / "viperip/link/wlan/shim.py").read_text()
+    functions = re.findall(r"@micropython\.viper\ndef \w+\(\) -> int:\n(?:    .*\n)+", source)
+    sizes = []
+    for i, function in enumerate(functions):
+        (tmp_path / f"{i}.py").write_text(function)
+        package.compile_file(tmp_path / f"{i}.py", "x.py", tmp_path / f"{i}.mpy", march)
+        sizes.append((tmp_path / f"{i}.mpy").stat().st_size)
+    large, small = sizes  # call, and one that does nothing
+    assert large - small > len(codes(architecture)[CALL])

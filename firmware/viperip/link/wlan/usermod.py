@@ -12,9 +12,12 @@ class ModuleFrames:
         self.rx = bytearray(longest + 2)
         self.tx = bytearray(longest + 2)
         self._interface = interface
-        self._longest = longest
+        self._opened = False
 
     def open(self):
+        if self._opened:
+            return False
+        self._opened = True
         return _module.open(self._interface)
 
     def attach(self):
