@@ -398,6 +398,24 @@ def smtp_send(script: str, folder: Path) -> None:
 
 
 @check
+def https_server(script: str, folder: Path) -> None:
+    expect(
+        run(script),
+        r"the client of board\.test reads: b'HTTP/1\.0 200 OK\\r\\n'",
+        r"127\.0\.0\.1: b'GET / HTTP/1\.0': 200 OK",
+        r"the client of another\.test: .*does not match.*",
+    )
+
+
+@check
+def https_get(script: str, folder: Path) -> None:
+    # Against real servers, good and broken: test_examples_tls.py.
+    done = viperip("sim", script, "https://no-such-name.invalid/")
+    assert done.returncode == 1
+    assert done.stderr.startswith("no address for no-such-name.invalid: ")
+
+
+@check
 def sntp(script: str, folder: Path) -> None:
     now = 1_700_000_000  # 2023-11-14 22:13:20 UTC
     with socket.socket(type=socket.SOCK_DGRAM) as server:
