@@ -12,6 +12,7 @@ _LINUX = {
     "EEXIST": 17,
     "ENODEV": 19,
     "EINVAL": 22,
+    "ENOSPC": 28,
     "EPIPE": 32,
     "ENOTSOCK": 88,
     "EDESTADDRREQ": 89,
