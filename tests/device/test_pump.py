@@ -31,9 +31,9 @@ class Neighbour:
 
     def ask(self):
         # Send a ping to the board that only a polling board answers.
-        from viperip.application.ping import _Echo
+        from viperip.application.ping import Echo
 
-        self.echo = _Echo(self.stack, b"\x0a\0\0\1", 8)
+        self.echo = Echo(self.stack, b"\x0a\0\0\1", 8)
         self.stack.ip.icmp.listeners.append(self.echo)
         assert self.echo.send(0) is None
 

@@ -113,7 +113,7 @@ def test_linux_pings_through_it(tap: NetNS, referee: Referee, tmp_path: Path, ta
     tap.ping(ADDRESS)
     answered = 0
     for size in ("56", "1472"):
-        told = ("ping", "-nq", "-i0.004", f"-c{COUNT}", "-W2", f"-s{size}", ADDRESS)
+        told = ("ping", "-nq", "-i0.01", f"-c{COUNT}", "-W2", f"-s{size}", ADDRESS)
         done = tap.run(*told, check=False).stdout
         found = re.search(f"{COUNT} packets transmitted, ([0-9]+) received", done)
         assert found, done
