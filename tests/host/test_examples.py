@@ -416,6 +416,12 @@ def https_get(script: str, folder: Path) -> None:
 
 
 @check
+def mqtt_sensor(script: str, folder: Path) -> None:
+    taken = [rf'  broker: board/readings .*"n": {n}.*' for n in (1, 2, 3)]
+    expect(run(script), r"connected to .*", r"  broker: board/status online", *taken)
+
+
+@check
 def sntp(script: str, folder: Path) -> None:
     now = 1_700_000_000  # 2023-11-14 22:13:20 UTC
     with socket.socket(type=socket.SOCK_DGRAM) as server:
