@@ -3,6 +3,7 @@ import os
 
 import harness
 
+_mounted: list = []
 _mounts = 0
 _BLOCK = 512
 
@@ -36,12 +37,16 @@ def folder(kilobytes=128):
             vfs = __import__("vfs").VfsLfs2
         except (ImportError, AttributeError):
             raise harness.SkipTest("this MicroPython has no LittleFS")
-    mount = getattr(os, "mount", None) or __import__("vfs").mount
+    mounts = os if hasattr(os, "mount") else __import__("vfs")
+    # The one of the test before: its memory is wanted again.
+    while _mounted:
+        mounts.umount(_mounted.pop())
     device = _Ram(kilobytes * 1024 // _BLOCK)
     vfs.mkfs(device)
     _mounts += 1
     path = "/ram%d" % _mounts
-    mount(vfs(device), path)
+    mounts.mount(vfs(device), path)
+    _mounted.append(path)
     os.mkdir(path + "/root")
     return path + "/root"
 

@@ -115,7 +115,7 @@ def test_writing():
         assert read(w.root + "/new") == pattern(n)
         # RFC 1350 6: the port stays for a moment.
         assert len(w.server.sessions) == 1
-        w.h.run(3000)
+        w.h.run(16000)
         assert w.idle() and not w.got()
     assert w.h.stat("tftpd_written") == 6 and w.h.stat("tftpd_failed") == 0
     assert os.listdir(w.root) == ["new"]
@@ -232,7 +232,7 @@ def test_netascii():
     for size in (8, 9, 10, 11):
         w.put(wrq(b"new%d" % size, b"netascii", b"blksize", b"%d" % size), wire, size)
         assert read(w.root + "/new%d" % size) == text
-        w.h.run(3000)
+        w.h.run(16000)
     d = Decoder()
     assert d.feed(b"a\r", False) + d.feed(b"b\r", True) == b"a\rb\r"
     assert Decoder().feed(b"\r\r\n\r\0", True) == b"\r\n\r"
@@ -290,7 +290,7 @@ def test_a_lost_ack_is_sent_again():
     assert w.send(data(0, full), tid) == []
     assert w.send(data(2, b"end"), tid) == w.send(data(2, b"end"), tid) == [(tid, ack(2))]
     assert w.send(data(3, b"more"), tid) == []
-    w.h.run(3000)
+    w.h.run(16000)
     assert w.idle() and read(w.root + "/new") == full + b"end"
 
 

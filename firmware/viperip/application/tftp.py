@@ -26,6 +26,7 @@ _SESSIONS = const(4)
 _FIRST_MS = const(1000)
 _MOST_MS = const(8000)
 _TRIES = const(6)
+_DALLY_MS = const(15000)  # clients send again after five seconds, often
 
 # Codes of RFC 1350's appendix; 8 is RFC 2347's.
 _OTHER = const(0)
@@ -268,7 +269,7 @@ class _Session(Timer):
         self._send(bytes((0, _ACK, block >> 8, block & 0xFF)))
         if self.over:
             # RFC 1350 6: stay for a while, in case that ACK is lost.
-            self.stack.arm(self, 2 * (self.wait_ms or _FIRST_MS))
+            self.stack.arm(self, max(_DALLY_MS, 2 * self.wait_ms))
 
     # The end.
 
