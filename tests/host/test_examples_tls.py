@@ -104,7 +104,7 @@ def test_broken_clients_do_no_harm(server: Running, port: int, certificate: Cert
     )
     waiting.sendall(b"GET / HT")  # and no more
     for nonsense in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00\x05abcde", b"\x00" * 5000):
-        with socket.create_connection(("127.0.0.1", port), 30) as s:
+        with socket.create_connection(("127.0.0.1", port), 60) as s:
             s.sendall(nonsense)
             s.shutdown(socket.SHUT_WR)
             try:
