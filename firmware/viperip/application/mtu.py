@@ -3,8 +3,7 @@
 import viperip
 
 from ..address import ip4_text
-from ..stack import diff
-from .ping import Echo, resolve
+from .ping import Echo, resolve, wait
 
 _LEAST = const(68)  # RFC 791: every link carries so much
 _HEADERS = const(28)  # IPv4 and ICMP
@@ -45,12 +44,7 @@ class _Probes:
         error = echo.send(self.seq, True)
         if error:
             raise OSError(error)
-        start = self.stack.time()
-        while echo.answer is None:
-            left = self.timeout_ms - diff(self.stack.time(), start)
-            if left <= 0:
-                return None
-            self.stack.wait(left)
+        wait(self.stack, self.timeout_ms, echo)
         return echo.answer
 
     def _judge(self, answer, size):

@@ -106,8 +106,8 @@ class Echo:
                     a["mtu"] = p.buf[p.off + 6] << 8 | p.buf[p.off + 7]
 
 
-def _wait(stack, ms, echo=None):
-    # Until the answer is here or the time is over.
+def wait(stack, ms, echo=None):
+    """Until the answer to `echo` is here or the time is over."""
     start = stack.time()
     while echo is None or echo.answer is None:
         left = ms - diff(stack.time(), start)
@@ -130,12 +130,12 @@ def ping(host, count=4, size=56, interval_ms=1000, timeout_ms=1000, quiet=False,
             start = stack.time()
             error = echo.send(seq)
             if error is None:
-                _wait(stack, timeout_ms, echo)
+                wait(stack, timeout_ms, echo)
             a = echo.answer or {"seq": seq, "error": error or "timeout"}
             out.append(a)
             _say(say, a)
             if seq + 1 < count:
-                _wait(stack, interval_ms - diff(stack.time(), start))
+                wait(stack, interval_ms - diff(stack.time(), start))
     except KeyboardInterrupt:
         pass
     finally:

@@ -2,10 +2,9 @@
 import viperip
 
 from ...errors import EAGAIN, ETIMEDOUT
-from ...socket import SOCK_DGRAM, socket
+from ...socket import SOCK_DGRAM, SOCK_STREAM, socket
 from . import control as c
-from .run import Run, datagram_length, ids
-from .streams import TcpReceiver, TcpSender, UdpReceiver, UdpSender
+from .run import Run, mtu, plan, stream
 
 _HELLO = b"9876"  # a stream's first datagram, and what may be the answer
 _ANSWERS = (b"6789", (987654321).to_bytes(4, "little"))
@@ -39,7 +38,7 @@ def run(
         rate = _UDP_RATE if udp else 0
     p = {"udp" if udp else "tcp": True, "omit": omit_s, "time": time_s, "num": 0}
     p.update({"blockcount": 0, "parallel": parallel, "pacing_timer": 1000})
-    p["len"] = length or (_mtu(stack) - 28 if udp else 8192)
+    p["len"] = length or (mtu(stack) - 28 if udp else 8192)
     if rate:
         p["bandwidth"] = rate
     if reverse:
@@ -73,12 +72,9 @@ def _test(control, address, p, streams, quiet, stack):
     control.expect(c.PARAM_EXCHANGE)
     control.send_json(p)
     control.expect(c.CREATE_STREAMS)
-    n = p["parallel"]
-    ways = [not p.get("reverse")] * n
-    if p.get("bidirectional"):
-        ways = [True] * n + [False] * n
-    for number, sender in zip(ids(len(ways)), ways):
-        streams.append(_open(address, number, sender, p, key, stack, control.timeout_s))
+    for number, sender in plan(p):
+        sock = _open(address, p, key, stack, control.timeout_s)
+        streams.append(stream(stack, sock, number, sender, p))
     control.expect(c.TEST_START)
     control.expect(c.TEST_RUNNING)
     test = Run(stack, p, streams, quiet)
@@ -118,28 +114,20 @@ def _drain(control, streams, stack):
     raise c.IperfError("the server does not end the test")
 
 
-def _open(address, number, sender, p, key, stack, timeout_s):
-    n = p["len"]
-    rate = p.get("bandwidth", 0)
-    if p.get("tcp"):
-        sock = socket(_stack_=stack)
-        try:
-            sock.settimeout(timeout_s)
-            sock.connect(address)
-            sock.sendall(key)
-        except OSError:
-            sock.close()
-            raise
-        return TcpSender(sock, number, n, rate) if sender else TcpReceiver(sock, number, n)
-    sock = socket(type=SOCK_DGRAM, _stack_=stack)
+def _open(address, p, key, stack, timeout_s):
+    # The socket of a stream that the server knows.
+    sock = socket(type=SOCK_DGRAM if p.get("udp") else SOCK_STREAM, _stack_=stack)
     try:
+        sock.settimeout(timeout_s)
         sock.connect(address)
-        _greet(sock)
+        if p.get("udp"):
+            _greet(sock)
+        else:
+            sock.sendall(key)
     except OSError:
         sock.close()
         raise
-    n = datagram_length(p, _mtu(stack))
-    return UdpSender(sock, number, n, rate, True) if sender else UdpReceiver(sock, number, n, True)
+    return sock
 
 
 def _greet(sock):
@@ -153,7 +141,3 @@ def _greet(sock):
             if e.errno not in (ETIMEDOUT, EAGAIN):
                 raise
     raise c.IperfError("the server does not answer the first datagram of a stream")
-
-
-def _mtu(stack):
-    return min([i.mtu for i in stack.interfaces] or [1500])

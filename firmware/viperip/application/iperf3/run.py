@@ -1,6 +1,7 @@
 # What client and server do alike: move the data for the time of the test, report, sum up.
 
 from .control import Clock, IperfError, number
+from .streams import TcpReceiver, TcpSender, UdpReceiver, UdpSender
 
 _IDLE_MS = const(20)
 _QUIET_MS = const(100)
@@ -184,11 +185,30 @@ def _bytes(n):
     return "%.2f MB" % (n / 1e6)
 
 
-def datagram_length(parameters, mtu):
-    """Bytes of a datagram: what the client says, or what fits into a frame."""
-    return number(parameters.get("len"), mtu - 28, _SMALLEST, 65507)
+def plan(parameters):
+    """(number, whether the client sends) of each stream, in the order in which they are opened.
+
+    iperf3 numbers its streams 1, then 3, 4, ..."""
+    n = number(parameters.get("parallel"), 1, 1, 1000)
+    ways = [not parameters.get("reverse")] * n
+    if parameters.get("bidirectional"):
+        ways = [True] * n + [False] * n
+    return [(1 if i == 0 else i + 2, way) for i, way in enumerate(ways)]
 
 
-def ids(count):
-    """The numbers iperf3 gives its streams: 1, then 3, 4, ..."""
-    return [1 if i == 0 else i + 2 for i in range(count)]
+def stream(stack, sock, number_, sender, parameters):
+    """The end of a stream, over its connected socket."""
+    rate = number(parameters.get("bandwidth"), 0, 0, 1 << 40)
+    if not parameters.get("udp"):
+        n = number(parameters.get("len"), 8192, 1, 1 << 20)
+        return TcpSender(sock, number_, n, rate) if sender else TcpReceiver(sock, number_, n)
+    n = number(parameters.get("len"), mtu(stack) - 28, _SMALLEST, 65507)
+    wide = bool(parameters.get("udp_counters_64bit"))
+    if sender:
+        return UdpSender(sock, number_, n, rate, wide)
+    return UdpReceiver(sock, number_, n, wide)
+
+
+def mtu(stack):
+    """The smallest MTU of the stack's interfaces."""
+    return min([i.mtu for i in stack.interfaces] or [1500])

@@ -4,8 +4,7 @@ import viperip
 from ...errors import EAGAIN, ETIMEDOUT
 from ...socket import SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, socket
 from . import control as c
-from .run import Run, datagram_length, ids
-from .streams import TcpReceiver, TcpSender, UdpReceiver, UdpSender
+from .run import Run, plan, stream
 
 _IEUNIMP = const(13)  # iperf3's own numbers: an option that is not there
 _MAX_STREAMS = const(16)
@@ -85,16 +84,16 @@ class Server:
         opened = self._bind() if p.get("udp") else None
         try:
             control.say(c.CREATE_STREAMS)
-            for number, sender in _plan(p):
+            planned = plan(p)
+            for number, client_sends in planned:
                 if opened is not None:
                     sock = self._udp(opened, host, control)
                     opened = None
-                    streams.append(_udp_stream(sock, number, sender, p, self._mtu()))
-                    if len(streams) < len(_plan(p)):
-                        opened = self._bind()
                 else:
                     sock = self._tcp(key, control)
-                    streams.append(_tcp_stream(sock, number, sender, p))
+                streams.append(stream(self.stack, sock, number, not client_sends, p))
+                if p.get("udp") and len(streams) < len(planned):
+                    opened = self._bind()
         finally:
             if opened is not None:
                 opened.close()
@@ -194,9 +193,6 @@ class Server:
         sock.close()
         raise c.IperfError("no first datagram of a stream came")
 
-    def _mtu(self):
-        return min([i.mtu for i in self.stack.interfaces] or [1500])
-
 
 def _refused(p):
     # What of the parameters is not here, or "".
@@ -207,32 +203,6 @@ def _refused(p):
     if c.number(p.get("parallel"), 1, 0, 1000) > _MAX_STREAMS:
         return "more than %d streams" % _MAX_STREAMS
     return ""
-
-
-def _plan(p):
-    # (number, whether this end sends) of each stream, in the order in which they are opened.
-    n = c.number(p.get("parallel"), 1, 1, _MAX_STREAMS)
-    ways = [bool(p.get("reverse"))] * n
-    if p.get("bidirectional"):
-        ways = [False] * n + [True] * n
-    return list(zip(ids(len(ways)), ways))
-
-
-def _rate(p):
-    return c.number(p.get("bandwidth"), 0, 0, 1 << 40)
-
-
-def _tcp_stream(sock, number, sender, p):
-    n = c.number(p.get("len"), 8192, 1, 1 << 20)
-    return TcpSender(sock, number, n, _rate(p)) if sender else TcpReceiver(sock, number, n)
-
-
-def _udp_stream(sock, number, sender, p, mtu):
-    n = datagram_length(p, mtu)
-    wide = bool(p.get("udp_counters_64bit"))
-    if sender:
-        return UdpSender(sock, number, n, _rate(p), wide)
-    return UdpReceiver(sock, number, n, wide)
 
 
 def _limit_ms(p):

@@ -93,7 +93,6 @@ class _Paced(Stream):
     def __init__(self, sock, number, length, rate=0):
         super().__init__(sock, number, length)
         self.rate = rate
-        self.data = memoryview(bytes(length))
         self._at = 0
         self._credit = 0  # bits
         # A datagram may always wait for its turn, however slow the rate.
@@ -109,8 +108,8 @@ class TcpSender(_Paced):
     # end waits for a whole one.
 
     def __init__(self, sock, number, length, rate=0, piece=8192):
-        super().__init__(sock, number, min(length, piece), rate)
-        self.length = length
+        super().__init__(sock, number, length, rate)
+        self.data = memoryview(bytes(min(length, piece)))
         self._left = self.data  # of the piece on its way
         self._sent = 0  # of the block on its way
 
