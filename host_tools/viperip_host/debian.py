@@ -4,12 +4,14 @@ They come from the machine's own mirror, as its apt is configured, with a privat
 root.
 """
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
+import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,3 +198,40 @@ def _download_pinned(packages: Packages, files: Path, settings: dict[str, str]) 
         target = files / Path(path).name
         command = [APT_HELPER, "download-file", f"{base}/{path}", str(target)]
         run([*command, f"SHA256:{sha256}"], environment=settings)
+
+
+@contextlib.contextmanager
+def building(
+    target: Path, package: str, suite: str, tools: tuple[str, ...], needs: str
+) -> Iterator[tuple[Path, Path]]:
+    """(unpacked source of PACKAGE, its archive), in a temporary folder beside TARGET's.
+
+    HostError: a tool is missing (NEEDS says what to have), or the source cannot be had."""
+    for tool in ("apt-get", "make", *tools):
+        if shutil.which(tool) is None:
+            raise HostError(f"{tool} is missing: {needs}")
+    if not KEYRING.is_file():
+        raise HostError(f"{KEYRING} is missing: apt-get install debian-archive-keyring")
+    cache = target.parent.parent
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=f"{target.stem}-") as folder:
+        archive = source(package, suite, Path(folder))
+        with tarfile.open(archive) as opened:
+            opened.extractall(Path(folder) / "source", filter="data")
+        (top,) = (Path(folder) / "source").iterdir()
+        yield top, archive
+
+
+def make(folder: Path, *arguments: str) -> None:
+    """Run make in a folder, on all processors. HostError with its last words."""
+    run(["make", "-C", str(folder), f"-j{os.cpu_count() or 1}", *arguments])
+
+
+def keep(built: Path, target: Path) -> None:
+    """Copy what was built to TARGET, which appears complete: two builds at once do no harm."""
+    with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix="made-") as folder:
+        made = Path(folder) / "made"
+        made.mkdir()
+        shutil.copy(built, made / target.name)
+        shutil.rmtree(target.parent, ignore_errors=True)
+        made.rename(target.parent)

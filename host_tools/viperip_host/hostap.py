@@ -7,11 +7,8 @@ Exit status: 0 there, 1 not to be had (one line says why).
 """
 
 import hashlib
-import os
 import shutil
 import sys
-import tarfile
-import tempfile
 from pathlib import Path
 
 from viperip_host import debian
@@ -61,28 +58,12 @@ def fetch() -> Path:
 
 def build(target: Path) -> None:
     """Fetch the source, and build it into TARGET."""
-    for tool in ("apt-get", "gcc", "make"):
-        if shutil.which(tool) is None:
-            raise HostError(f"{tool} is missing: needs a Debian, or a system like it, with gcc")
-    if not debian.KEYRING.is_file():
-        raise HostError(f"{debian.KEYRING} is missing: apt-get install debian-archive-keyring")
-    target.parent.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix="hostapd-") as folder:
-        work = Path(folder)
-        archive = debian.source(PACKAGE, SUITE, work)
-        with tarfile.open(archive) as opened:
-            opened.extractall(work / "source", filter="data")
-        (top,) = (work / "source").iterdir()
+    needs = "needs a Debian, or a system like it, with gcc"
+    with debian.building(target, PACKAGE, SUITE, ("gcc",), needs) as (top, _):
         shutil.copy(DRIVER, top / "src" / "drivers" / "driver_none.c")
         (top / "hostapd" / ".config").write_text(CONFIG)
-        jobs = f"-j{os.cpu_count() or 1}"
-        debian.run(["make", "-C", str(top / "hostapd"), jobs, "hostapd"])
-        made = work / "made"
-        made.mkdir()
-        shutil.copy(top / "hostapd" / "hostapd", made / "hostapd")
-        # Complete before it appears under its name: two builds at once do no harm.
-        shutil.rmtree(target.parent, ignore_errors=True)
-        made.rename(target.parent)
+        debian.make(top / "hostapd", "hostapd")
+        debian.keep(top / "hostapd" / "hostapd", target)
 
 
 def main() -> int:

@@ -7,12 +7,9 @@ ESP32. Exit status: 0 there, 1 not to be had (one line says why).
 """
 
 import hashlib
-import os
 import re
 import shutil
 import sys
-import tarfile
-import tempfile
 from pathlib import Path
 
 from viperip_host import debian, resources
@@ -73,22 +70,12 @@ def fetch() -> Path:
 
 def build(target: Path) -> None:
     """Fetch the source, and build it into TARGET."""
-    for tool in ("apt-get", "make", "gcc", COMPILER):
-        if shutil.which(tool) is None:
-            raise HostError(
-                f"{tool} is missing: needs a Debian, or a system like it, with "
-                "gcc-riscv64-unknown-elf and picolibc-riscv64-unknown-elf"
-            )
-    if not debian.KEYRING.is_file():
-        raise HostError(f"{debian.KEYRING} is missing: apt-get install debian-archive-keyring")
-    target.parent.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix="rv32-") as folder:
-        work = Path(folder)
-        archive = debian.source(PACKAGE, SUITE, work)
+    needs = (
+        "needs a Debian, or a system like it, with "
+        "gcc-riscv64-unknown-elf and picolibc-riscv64-unknown-elf"
+    )
+    with debian.building(target, PACKAGE, SUITE, ("gcc", COMPILER), needs) as (top, archive):
         check_version(archive.name)
-        with tarfile.open(archive) as opened:
-            opened.extractall(work / "source", filter="data")
-        (top,) = (work / "source").iterdir()
         # Debian's archive has no submodules; make asks for this one.
         readme = top / "lib" / "micropython-lib" / "README.md"
         readme.parent.mkdir(parents=True, exist_ok=True)
@@ -96,17 +83,11 @@ def build(target: Path) -> None:
         port = top / "ports" / "qemu"
         with (port / "mpconfigport.h").open("a") as config:
             config.write(CONFIG)
-        modules = work / "modules"
+        modules = top.parent / "modules"
         shutil.copytree(SOURCES, modules / "fake_wifi")
         shutil.copytree(usermod(), modules / "viperip_wlan")
-        jobs = f"-j{os.cpu_count() or 1}"
-        debian.run(["make", "-C", str(port), jobs, *FLAGS, f"USER_C_MODULES={modules}"])
-        made = work / "made"
-        made.mkdir()
-        shutil.copy(port / "build-VIRT_RV32" / "firmware.elf", made / "firmware.elf")
-        # Complete before it appears under its name: two builds at once do no harm.
-        shutil.rmtree(target.parent, ignore_errors=True)
-        made.rename(target.parent)
+        debian.make(port, *FLAGS, f"USER_C_MODULES={modules}")
+        debian.keep(port / "build-VIRT_RV32" / "firmware.elf", target)
 
 
 def check_version(name: str) -> None:
